@@ -1,0 +1,56 @@
+/// An IP address, version 4 or 6.
+public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
+    /// 4 or 16 bytes in network order.
+    public let bytes: [UInt8]
+
+    /// Makes an address from 4 or 16 bytes; `nil` for any other count.
+    public init?(bytes: [UInt8]) {
+        guard bytes.count == 4 || bytes.count == 16 else { return nil }
+        self.bytes = bytes
+    }
+
+    /// Whether the address is of version 6.
+    public var isVersion6: Bool { bytes.count == 16 }
+
+    /// Dotted decimal for version 4; for version 6 the text of RFC 5952 section 4.
+    public var description: String {
+        guard isVersion6 else { return bytes.map(String.init).joined(separator: ".") }
+        let groups = (0..<8).map { UInt16(bytes[$0 * 2]) << 8 | UInt16(bytes[$0 * 2 + 1]) }
+        guard let zeros = Self.longestZeroRun(groups) else { return Self.hexadecimal(groups[...]) }
+        return Self.hexadecimal(groups[..<zeros.lowerBound]) + "::" + Self.hexadecimal(groups[zeros.upperBound...])
+    }
+
+    private static func hexadecimal(_ groups: ArraySlice<UInt16>) -> String {
+        groups.map { String($0, radix: 16) }.joined(separator: ":")
+    }
+
+    /// The first longest run of at least two zero groups (RFC 5952 section 4.2).
+    private static func longestZeroRun(_ groups: [UInt16]) -> Range<Int>? {
+        var best: Range<Int>?
+        var start = 0
+        while start < groups.count {
+            var end = start
+            while end < groups.count, groups[end] == 0 { end += 1 }
+            if end - start >= 2, end - start > (best?.count ?? 0) { best = start..<end }
+            start = max(end, start + 1)
+        }
+        return best
+    }
+}
+
+/// A transport address: IP address and port.
+public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
+    /// The IP address.
+    public let address: IPAddress
+    /// The UDP or TCP port.
+    public let port: UInt16
+
+    /// Makes an endpoint.
+    public init(address: IPAddress, port: UInt16) {
+        self.address = address
+        self.port = port
+    }
+
+    /// `address:port`, the address in brackets when of version 6.
+    public var description: String { address.isVersion6 ? "[\(address)]:\(port)" : "\(address):\(port)" }
+}

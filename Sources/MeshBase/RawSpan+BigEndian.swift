@@ -1,0 +1,38 @@
+extension RawSpan {
+    /// Loads a network-order integer at `offset`; traps when it does not fit, so check the length first.
+    @inlinable @inline(always)
+    public func bigEndian<Integer: FixedWidthInteger & BitwiseCopyable>(
+        at offset: Int, as type: Integer.Type
+    ) -> Integer {
+        // SAFETY: the load is bounds-checked by the library; every bit pattern is a valid integer.
+        unsafe Integer(bigEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: type))
+    }
+}
+
+extension MutableRawSpan {
+    /// Loads a network-order integer at `offset`; traps when it does not fit, so check the length first.
+    @inlinable @inline(always)
+    public func bigEndian<Integer: FixedWidthInteger & BitwiseCopyable>(
+        at offset: Int, as type: Integer.Type
+    ) -> Integer {
+        // SAFETY: the load is bounds-checked by the library; every bit pattern is a valid integer.
+        unsafe Integer(bigEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: type))
+    }
+
+    /// Stores a network-order integer at `offset`; traps when it does not fit, so check the length first.
+    @inlinable @inline(always)
+    @_lifetime(self: copy self)
+    public mutating func storeBigEndian<Integer: FixedWidthInteger & BitwiseCopyable>(_ value: Integer, at offset: Int)
+    {
+        storeBytes(of: value.bigEndian, toByteOffset: offset, as: Integer.self)
+    }
+}
+
+extension Span<UInt8> {
+    /// The same memory as raw bytes.
+    @inlinable
+    public var rawBytes: RawSpan {
+        // SAFETY: `UInt8` has no padding, the only reason why `Span.bytes` is marked unsafe.
+        @_lifetime(copy self) get { unsafe bytes }
+    }
+}
