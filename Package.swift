@@ -29,7 +29,15 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
+        .target(name: "CMeshAEAD", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
         .target(name: "MeshBase"),
+        .target(name: "MeshWire", dependencies: ["MeshBase"]),
+        .target(
+            name: "MeshCrypto",
+            dependencies: [
+                "CMeshAEAD", "MeshBase", "MeshWire", .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+            ]),
         .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
     ],
     swiftLanguageModes: [.v6]

@@ -36,3 +36,12 @@ extension Span<UInt8> {
         @_lifetime(copy self) get { unsafe bytes }
     }
 }
+
+extension MutableSpan<UInt8> {
+    /// The same memory as raw bytes.
+    @inlinable
+    public var mutableRawBytes: MutableRawSpan {
+        // SAFETY: `UInt8` has no padding, the only reason why `MutableSpan.mutableBytes` is marked unsafe.
+        @_lifetime(&self) mutating get { unsafe mutableBytes }
+    }
+}
