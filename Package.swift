@@ -38,6 +38,7 @@ let package = Package(
                 "CMeshAEAD", "MeshBase", "MeshWire", .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
             ]),
+        .target(name: "MeshProtocol", dependencies: ["MeshBase", "MeshCrypto", "MeshWire"]),
         .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
     ],
     swiftLanguageModes: [.v6]
