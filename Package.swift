@@ -39,6 +39,8 @@ let package = Package(
                 .product(name: "CryptoExtras", package: "swift-crypto"),
             ]),
         .target(name: "MeshProtocol", dependencies: ["MeshBase", "MeshCrypto", "MeshWire"]),
+        .target(name: "MeshSim", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
+        .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshSim"]),
         .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
     ],
     swiftLanguageModes: [.v6]
