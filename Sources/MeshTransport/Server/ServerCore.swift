@@ -49,9 +49,14 @@ final class ServerCore {
         let handshake = ServerHandshakeHandler(id: id, remote: remote, server: self, socketEnd: socketEnd)
         handshakes[id] = handshake
         let pipeline = channel.pipeline.syncOperations
-        try pipeline.addHandler(socketEnd)
-        try pipeline.addHandler(NIOSSLServerHandler(context: tls))
-        try handshake.addHTTPHandlers(to: pipeline)
+        do {
+            try pipeline.addHandler(socketEnd)
+            try pipeline.addHandler(NIOSSLServerHandler(context: tls))
+            try handshake.addHTTPHandlers(to: pipeline)
+        } catch {
+            handshakeEnded(id)
+            throw error
+        }
     }
 
     func handshakeEnded(_ id: UInt64) {

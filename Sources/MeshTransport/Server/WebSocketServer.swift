@@ -127,7 +127,7 @@ public final class WebSocketServer: Sendable {
 }
 
 extension Result {
-    fileprivate var failure: Failure? {
+    var failure: Failure? {
         if case .failure(let error) = self { return error }
         return nil
     }
