@@ -30,6 +30,9 @@ let package = Package(
     ],
     targets: [
         .target(name: "MeshBase"),
+        .target(name: "CMeshLinux", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "MeshLinux", dependencies: ["CMeshLinux", "MeshBase"]),
+        .target(name: "MeshDataPlane", dependencies: ["MeshBase", "MeshLinux"]),
         .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
     ],
     swiftLanguageModes: [.v6]
