@@ -30,6 +30,7 @@ let package = Package(
     ],
     targets: [
         .target(name: "CMeshAEAD", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
+        .target(name: "CMeshLinux", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "MeshBase"),
         .target(name: "MeshWire", dependencies: ["MeshBase"]),
         .target(
@@ -39,9 +40,8 @@ let package = Package(
                 .product(name: "CryptoExtras", package: "swift-crypto"),
             ]),
         .target(name: "MeshProtocol", dependencies: ["MeshBase", "MeshCrypto", "MeshWire"]),
-        .target(name: "MeshSim", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
-        .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshSim"]),
-        .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
+        .target(name: "MeshLinux", dependencies: ["CMeshLinux", "MeshBase"]),
+        .target(name: "MeshDataPlane", dependencies: ["MeshBase", "MeshLinux"]),
         .target(
             name: "MeshTransport",
             dependencies: [
@@ -54,8 +54,10 @@ let package = Package(
                 .product(name: "NIOTLS", package: "swift-nio"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
-            ]
-        ),
+            ]),
+        .target(name: "MeshSim", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
+        .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
+        .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshSim"]),
         .testTarget(
             name: "MeshTransportTests",
             dependencies: [
@@ -64,8 +66,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
-            ]
-        ),
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )
