@@ -30,7 +30,23 @@ let package = Package(
     ],
     targets: [
         .target(name: "MeshBase"),
+        .target(
+            name: "MeshControl",
+            dependencies: [
+                "MeshBase", "Yams",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
         .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
+        .testTarget(
+            name: "MeshControlTests",
+            dependencies: [
+                "MeshBase", "MeshControl",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )
