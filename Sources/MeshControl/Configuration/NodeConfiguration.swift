@@ -1,0 +1,117 @@
+public import MeshBase
+
+/// Everything a node is told at start.
+public struct NodeConfiguration: Sendable, Hashable {
+    /// Which paths a node may use.
+    public enum Mode: String, Sendable, Hashable, CaseIterable {
+        /// Through a relay first, directly as soon as that works.
+        case auto
+        /// Through relays only.
+        case relay
+        /// Directly only.
+        case direct
+    }
+
+    /// The TAP device.
+    public struct Tap: Sendable, Hashable {
+        /// Name of the interface.
+        public var name: String
+        /// Addresses the interface gets; none when another program assigns them.
+        public var addresses: [InterfaceAddress]
+        /// Largest payload of an Ethernet frame, in bytes.
+        public var mtu: Int
+        /// Address of the interface; `nil` for one derived from the identity.
+        public var mac: EthernetAddress?
+
+        /// Makes the description of a TAP device.
+        public init(
+            name: String = "chr-001", addresses: [InterfaceAddress] = [], mtu: Int = 1400, mac: EthernetAddress? = nil
+        ) {
+            self.name = name
+            self.addresses = addresses
+            self.mtu = mtu
+            self.mac = mac
+        }
+    }
+
+    /// A relay to connect to.
+    public struct Relay: Sendable, Hashable {
+        /// Where it is.
+        public var url: RelayURL
+        /// Who it has to prove to be.
+        public var id: PeerID
+
+        /// Makes the description of a relay.
+        public init(url: RelayURL, id: PeerID) {
+            self.url = url
+            self.id = id
+        }
+    }
+
+    /// A node that may connect to this one.
+    public struct Peer: Sendable, Hashable {
+        /// Who it has to prove to be.
+        public var id: PeerID
+        /// What people call it; unique among the peers.
+        public var name: String?
+        /// Where it listens for direct connections.
+        public var address: HostAndPort?
+
+        /// Makes the description of a peer.
+        public init(id: PeerID, name: String? = nil, address: HostAndPort? = nil) {
+            self.id = id
+            self.name = name
+            self.address = address
+        }
+    }
+
+    /// The control socket.
+    public struct Control: Sendable, Hashable {
+        /// Path of the Unix socket.
+        public var socket: String
+        /// Group whose members may use it besides the owner.
+        public var group: String?
+
+        /// Makes the description of a control socket.
+        public init(socket: String = "/run/shadowmesh/control.sock", group: String? = nil) {
+            self.socket = socket
+            self.group = group
+        }
+    }
+
+    /// Which paths may be used.
+    public var mode: Mode
+    /// Path of the file of the private identity.
+    public var identity: String
+    /// Path of the file of its passphrase.
+    public var passphraseFile: String?
+    /// The TAP device.
+    public var tap: Tap
+    /// Relays, in the order of the file.
+    public var relays: [Relay]
+    /// Peers, in the order of the file; no ID and no name twice.
+    public var peers: [Peer]
+    /// Where to listen for direct connections; `nil` to listen nowhere.
+    public var listenAddress: Endpoint?
+    /// The control socket.
+    public var control: Control
+    /// Logging.
+    public var logging: LoggingConfiguration
+    /// Seconds between signs of life on an idle path; the smaller of both peers' counts.
+    public var heartbeatIntervalSeconds: Int
+    /// Seconds between exchanges of fresh keys; the smaller of both peers' counts.
+    public var keyRotationIntervalSeconds: Int
+
+    /// Makes a configuration of the defaults, to be changed field by field.
+    public init() {
+        mode = .auto
+        identity = "/etc/shadowmesh/identity"
+        tap = Tap()
+        relays = []
+        peers = []
+        control = Control()
+        logging = LoggingConfiguration()
+        heartbeatIntervalSeconds = 15
+        keyRotationIntervalSeconds = 300
+    }
+}
