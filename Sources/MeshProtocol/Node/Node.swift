@@ -165,6 +165,7 @@ public struct Node: Sendable {
         case .work(let work): start(work, for: .relay(relay), actions: &actions)
         case .ready(let welcome):
             actions.append(.event(.relay(relay, .ready(observed: welcome.observedEndpoint))))
+            listObservedEndpoints()
             name(peers.map(\.id), to: relay, peersMax: Int(welcome.peersMax), actions: &actions)
         case .opened(let channel, let id):
             guard let index = peerIndices[id] else { return }
@@ -181,7 +182,21 @@ public struct Node: Sendable {
             actions.append(.event(.relay(relay, event)))
             actions.append(.closeRelay(relay))
             dropChannels(of: relay, at: now, actions: &actions)
-        case .event(let event): actions.append(.event(.relay(relay, event)))
+        case .event(let event):
+            actions.append(.event(.relay(relay, event)))
+            if event == .draining {
+                for index in peers.indices { peers[index].relayDraining(relay) }
+            }
+        }
+    }
+
+    /// The addresses that relays saw are told to this node only, which lists them inside its sessions.
+    private mutating func listObservedEndpoints() {
+        context.parameters.candidates.removeAll { $0.source == .relayObserved }
+        for relay in links.indices {
+            guard let endpoint = observedEndpoint(relay) else { continue }
+            let candidate = Candidate(source: .relayObserved, transport: .webSocket, endpoint: endpoint)
+            if !context.parameters.candidates.contains(candidate) { context.parameters.candidates.append(candidate) }
         }
     }
 

@@ -26,6 +26,7 @@ struct Peer: Sendable {
     let index: PeerIndex
     let id: PeerID
     private(set) var relayChannels: [Int: UInt32] = [:]
+    private var drainingRelays: Set<Int> = []
     private(set) var direct: UInt64?
     private(set) var sessions: [Session] = []
     private var initiator: InitiatorHandshake?
@@ -43,10 +44,14 @@ struct Peer: Sendable {
 
     // MARK: - Carriers
 
-    /// The carrier for new messages: direct before relay, a relay earlier in the list before a later one.
+    /// The carrier for new messages: direct before relay, a relay earlier in the list before a later one, one that is
+    /// about to stop last.
     var carrier: CarrierID? {
         if let direct { return .direct(direct) }
-        guard let relay = relayChannels.keys.min(), let channel = relayChannels[relay] else { return nil }
+        let staying = relayChannels.keys.filter { !drainingRelays.contains($0) }
+        guard let relay = staying.min() ?? relayChannels.keys.min(), let channel = relayChannels[relay] else {
+            return nil
+        }
         return .relay(relay, channel: channel)
     }
 
@@ -71,7 +76,11 @@ struct Peer: Sendable {
         carrierOpened(localID: localID, context: &context, at: now, actions: &actions)
     }
 
+    /// The relay is about to stop: both sides move to another one while it still forwards.
+    mutating func relayDraining(_ relay: Int) { drainingRelays.insert(relay) }
+
     mutating func relayClosed(_ relay: Int, actions: inout [PeerAction]) {
+        drainingRelays.remove(relay)
         guard let channel = relayChannels.removeValue(forKey: relay) else { return }
         carrierClosed(.relay(relay, channel: channel), actions: &actions)
     }
