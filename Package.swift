@@ -31,6 +31,8 @@ let package = Package(
     targets: [
         .target(name: "MeshBase"),
         .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
+        .target(name: "MeshEthernet", dependencies: ["MeshBase"]),
+        .testTarget(name: "MeshEthernetTests", dependencies: ["MeshBase", "MeshEthernet"]),
     ],
     swiftLanguageModes: [.v6]
 )
