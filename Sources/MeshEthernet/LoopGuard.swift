@@ -2,6 +2,11 @@ import MeshBase
 
 /// Finds out that the LAN behind the TAP is linked to the mesh by a second node, and decides which of the two blocks.
 ///
+/// **What a loop does.** The other rules of the switch end most of it: both nodes hear each station of the LAN, and a copy that comes
+/// by the mesh with the address of a local station is dropped. What the other node delivers from the mesh is heard too,
+/// so that remote stations are taken for local ones and all their frames dropped: they are cut off. And a storm it is where the
+/// table is full or the address damped. Only ending the loop helps against both.
+///
 /// **What is sent where.** With nodes A and B bridged to one LAN, a frame circles A - mesh - B - TAP of B - LAN - TAP of A, and
 /// the other way round. A sends its probe into the mesh, one to each peer, never out of its own TAP. B treats it as any multicast
 /// and writes it to its TAP; if B's LAN is A's LAN, it comes in by A's TAP, and the circle is proven.

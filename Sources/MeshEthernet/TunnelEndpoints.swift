@@ -14,10 +14,13 @@ struct TunnelEndpoints: Sendable {
         let port: UInt16
     }
     private var keys: Set<Key> = []
+    /// Bit n is set when some port of the list is n modulo 64: spares most datagrams the look into the set.
+    private var portBits: UInt64 = 0
 
     /// Replaces the list.
     mutating func replace(with endpoints: [Endpoint]) {
         keys = Set(endpoints.prefix(Self.endpointsMax).map { Key(address: NetworkAddress($0.address), port: $0.port) })
+        portBits = keys.reduce(0) { $0 | Self.portBit($1.port) }
     }
 
     /// Whether `frame` is a UDP datagram, or the first fragment of one, to an endpoint of the list.
@@ -63,6 +66,9 @@ struct TunnelEndpoints: Sendable {
 
     private func contains(_ address: NetworkAddress, _ packet: RawSpan, _ offset: Int) -> Bool {
         guard packet.byteCount >= offset + 4 else { return false }
-        return keys.contains(Key(address: address, port: packet.bigEndian(at: offset + 2, as: UInt16.self)))
+        let port = packet.bigEndian(at: offset + 2, as: UInt16.self)
+        return portBits & Self.portBit(port) != 0 && keys.contains(Key(address: address, port: port))
     }
+
+    private static func portBit(_ port: UInt16) -> UInt64 { 1 << UInt64(port % 64) }
 }
