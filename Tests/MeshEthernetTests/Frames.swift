@@ -120,6 +120,7 @@ struct Bench {
     func dropped(_ reason: DropReason) -> UInt64 { ethernet.counters.dropped(reason) }
 }
 
-func instant(_ seconds: Double) -> Instant { Instant(nanoseconds: UInt64(seconds * 1e9)) }
+/// Rounded to a microsecond, so that sums of decimal fractions meet their limits exactly.
+func instant(_ seconds: Double) -> Instant { Instant(nanoseconds: UInt64((seconds * 1e6).rounded()) * 1_000) }
 
 func port(_ value: Int) -> PortIndex { PortIndex(value: value) }
