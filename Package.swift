@@ -33,7 +33,14 @@ let package = Package(
         .target(name: "CMeshLinux", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "MeshLinux", dependencies: ["CMeshLinux", "MeshBase"]),
         .target(name: "MeshDataPlane", dependencies: ["MeshBase", "MeshLinux"]),
+        .target(name: "WanModel", dependencies: ["MeshBase", "MeshLinux"], path: "Lab/WanModel"),
+        .executableTarget(
+            name: "shadowmesh-wan", dependencies: ["MeshBase", "MeshLinux", "WanModel"], path: "Lab/WanEmulator"),
         .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
+        .testTarget(name: "MeshLinuxTests", dependencies: ["MeshBase", "MeshLinux"]),
+        .testTarget(
+            name: "MeshLabTests", dependencies: ["MeshBase", "MeshDataPlane", "MeshLinux", "shadowmesh-wan"]),
+        .testTarget(name: "WanModelTests", dependencies: ["MeshBase", "MeshLinux", "WanModel"]),
     ],
     swiftLanguageModes: [.v6]
 )
