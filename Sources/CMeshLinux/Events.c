@@ -136,3 +136,11 @@ int cmesh_unix_connect(const char *path) {
     }
     return handle;
 }
+
+long cmesh_send(int descriptor, const void *bytes, size_t byte_count) {
+    long result;
+    do {
+        result = send(descriptor, bytes, byte_count, MSG_NOSIGNAL);
+    } while (result < 0 && errno == EINTR);
+    return result < 0 ? -errno : result;
+}

@@ -52,6 +52,11 @@ public struct OSThread: ~Copyable, Sendable {
         _ = pthread_detach(handle)
     }
 
+    /// Lets the waits of the calling thread end at most this much late; the kernel's default is 50,000 ns (prctl(2)).
+    package static func setTimerSlack(nanoseconds: UInt) throws(SystemCallError) {
+        _ = try checked(cmesh_thread_set_timer_slack(nanoseconds), "prctl PR_SET_TIMERSLACK")
+    }
+
     private static func main(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
         guard let argument = unsafe argument else { return nil }
         // SAFETY: the argument is the box retained for this thread.

@@ -88,6 +88,8 @@ int cmesh_unix_listen(const char *_Nonnull path);
 int cmesh_unix_accept(int descriptor);
 /// A connection's descriptor, blocking.
 int cmesh_unix_connect(const char *_Nonnull path);
+/// send(2) without SIGPIPE.
+long cmesh_send(int descriptor, const void *_Nonnull bytes, size_t byte_count);
 
 // ---- Process and threads --------------------------------------------------------------------------------------------
 
