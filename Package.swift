@@ -71,8 +71,26 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
+        .target(name: "MeshEthernet", dependencies: ["MeshBase"]),
+        .target(
+            name: "MeshNode",
+            dependencies: [
+                "MeshBase", "MeshControl", "MeshCrypto", "MeshDataPlane", "MeshEthernet", "MeshLinux", "MeshProtocol",
+                "MeshTransport", "MeshWire",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
+        .target(name: "WanModel", dependencies: ["MeshBase", "MeshLinux"], path: "Lab/WanModel"),
+        .executableTarget(
+            name: "shadowmesh-wan", dependencies: ["MeshBase", "MeshLinux", "WanModel"], path: "Lab/WanEmulator"),
         .target(name: "MeshSim", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
         .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
+        .testTarget(name: "MeshEthernetTests", dependencies: ["MeshBase", "MeshEthernet"]),
+        .testTarget(name: "MeshLinuxTests", dependencies: ["MeshBase", "MeshLinux"]),
+        .testTarget(
+            name: "MeshLabTests", dependencies: ["MeshBase", "MeshDataPlane", "MeshLinux", "shadowmesh-wan"]),
+        .testTarget(name: "WanModelTests", dependencies: ["MeshBase", "MeshLinux", "WanModel"]),
         .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshSim"]),
         .testTarget(
             name: "MeshTransportTests",

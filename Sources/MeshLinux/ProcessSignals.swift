@@ -10,13 +10,14 @@ public final class ProcessSignals: Sendable {
     /// Asks for a reload of the configuration.
     public static let hangUp: CInt = SIGHUP
 
-    private let sources: [any DispatchSourceSignal]
+    // SAFETY: written in `init` only; a dispatch source may be used from any thread.
+    nonisolated(unsafe) private let sources: [any DispatchSourceSignal]
 
     /// Takes the signals over from their default action until the object is gone.
     public init(_ signals: [CInt], on queue: DispatchQueue = .global(), handler: @escaping @Sendable (CInt) -> Void) {
         sources = signals.map { number in
-            // SAFETY: SIG_IGN is a constant; the source below receives the signal instead.
-            _ = unsafe signal(number, SIG_IGN)
+            // The source below receives the signal instead.
+            _ = signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler { handler(number) }
             source.resume()

@@ -1,5 +1,6 @@
 internal import MeshBase
 internal import MeshControl
+internal import MeshEthernet
 internal import MeshLinux
 internal import MeshProtocol
 internal import NIOCore
@@ -79,7 +80,7 @@ extension NodeDaemon {
         let now = BootClock.now()
         return node.pendingPeers.map { pending in
             PendingPeer(
-                id: "\(pending.id)", from: pending.carrier.map(path) ?? "unknown",
+                id: "\(pending.id)", from: path(of: pending.carrier),
                 sinceMilliseconds: now.milliseconds(since: pending.lastAskedAt), count: pending.count)
         }
     }
@@ -88,7 +89,11 @@ extension NodeDaemon {
         var all = counters
         for (reason, count) in node.recordRefusals { all[reason.rawValue, default: 0] += count }
         for (reason, count) in node.messageRefusals { all[reason.rawValue, default: 0] += count }
-        all.merge(ethernet.counters.byName) { $0 + $1 }
+        let frames = ethernet.counters
+        for reason in DropReason.allCases { all["frame_\(reason)"] = frames.dropped(reason) }
+        all["frame_flooded"] = frames.flooded
+        all["frame_answered"] = frames.answered
+        all["frame_flood_copies_limited"] = frames.floodCopiesLimited
         let dropped = writer.counters.droppedCount
         if dropped > 0 { all["tap_write_dropped"] = dropped }
         return all.filter { $0.value > 0 }

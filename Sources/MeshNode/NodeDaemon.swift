@@ -64,6 +64,8 @@ public actor NodeDaemon {
     private var timer: Scheduled<Void>?
     private var timerAt = Instant(nanoseconds: .max)
     private var isStopping = false
+    /// What was read from the TAP so far.
+    var tapCounters: TapReader.Counters { reader?.counters ?? TapReader.Counters() }
     private var lastUnknownLogAt: Instant?
 
     /// Makes a node on an open TAP device; `start` connects it.
@@ -172,14 +174,12 @@ public actor NodeDaemon {
             ethernet.handleTimeout(at: now, actions: &actions)
             for action in actions { perform(action, at: now) }
         }
-        for event in ethernet.takeEvents() { logger.warning("\(event)") }
+        for event in ethernet.takeEvents() { note(event) }
     }
 
     private func perform(_ action: EthernetSwitch.Action, at now: Instant) {
         switch action {
-        case .sendToLocal(let frame): writer.write(frame.span.rawBytes)
-        case .sendToPorts(let frame):
-            for index in peers.indices { send(frame.span.rawBytes, to: index, at: now) }
+        case .send(let frame, let port): send(frame.span.rawBytes, to: port.value, at: now)
         }
     }
 

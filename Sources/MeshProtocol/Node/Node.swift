@@ -34,6 +34,8 @@ public struct Node: Sendable {
     public struct PendingPeer: Sendable {
         /// Who it says it is; unproven.
         public let id: PeerID
+        /// By which carrier it last asked.
+        public var carrier: CarrierID
         /// How often it asked.
         public var count: UInt64
         /// When it last asked.
@@ -316,7 +318,7 @@ public struct Node: Sendable {
             if let owner, peers[owner].id != sender { throw .wrongSource }
         }
         guard let index = peerIndices[sender] else {
-            notePending(sender, at: now)
+            notePending(sender, by: carrier, at: now)
             actions.append(.event(.unknownPeer(sender, carrier)))
             throw .unknownPeer
         }
@@ -329,14 +331,15 @@ public struct Node: Sendable {
         if let refusal { throw refusal }
     }
 
-    private mutating func notePending(_ id: PeerID, at now: Instant) {
+    private mutating func notePending(_ id: PeerID, by carrier: CarrierID, at now: Instant) {
         if let known = pendingPeers.firstIndex(where: { $0.id == id }) {
             pendingPeers[known].count += 1
+            pendingPeers[known].carrier = carrier
             pendingPeers[known].lastAskedAt = now
             return
         }
         if pendingPeers.count >= Self.pendingPeersMax { pendingPeers.removeFirst() }
-        pendingPeers.append(PendingPeer(id: id, count: 1, lastAskedAt: now))
+        pendingPeers.append(PendingPeer(id: id, carrier: carrier, count: 1, lastAskedAt: now))
     }
 
     // MARK: - Records
