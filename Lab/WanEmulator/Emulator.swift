@@ -34,7 +34,7 @@ struct Emulator: ~Copyable {
         var ports: [Port] = []
         let epoll = try Epoll()
         for (index, site) in configuration.sites.enumerated() {
-            try NetworkNamespace.enterThread(site.namespacePath)
+            try ThreadNamespace.enterNetwork(site.namespacePath)
             // 5,000: what comes while the emulator waits for a processor must not be lost uncounted.
             let port = Port(try TunDevice(name: site.deviceName, mtu: site.mtu, queueLength: 5000))
             try epoll.add(port.device, token: UInt64(index))

@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -42,11 +43,16 @@ int cmesh_network_namespace_enter(const char *path) {
     return result;
 }
 
-int cmesh_capabilities_keep_network_administration(void) {
+int cmesh_mount_namespace_unshare(void) {
+    if (unshare(CLONE_NEWNS) < 0) return -errno;
+    return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
+}
+
+int cmesh_capabilities_keep(uint32_t capabilities) {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
     struct __user_cap_data_struct data[2];
     memset(data, 0, sizeof data);
-    data[0].effective = data[0].permitted = 1u << CAP_NET_ADMIN;
+    data[0].effective = data[0].permitted = capabilities;
     return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 

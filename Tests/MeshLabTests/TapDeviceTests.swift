@@ -1,3 +1,4 @@
+import Glibc
 import MeshBase
 import MeshLinux
 import Testing
@@ -30,7 +31,7 @@ import Testing
 
     @Test(.enabledForRoot) func theCapabilityToAdministerTheNetworkIsEnough() throws {
         try inNewNetworkNamespace { () throws in
-            try NetworkNamespace.keepNetworkAdministrationOnly()
+            try ThreadNamespace.keepNetworkAdministrationOnly()
             let address = try #require(InterfaceAddress(text: "fd00::1/64"))
             let device = try TapDevice(.init(name: "tap-caps", addresses: [address]))
             #expect(!device.macAddress.isGroup)
@@ -60,6 +61,25 @@ import Testing
             let error = #expect(throws: TapDeviceError.self) { _ = try TapDevice(.init()) }
             #expect(error == .nameInUse("chr-001"))
             #expect(first.name == "chr-001")
+        }
+    }
+
+    @Test(.enabledForRoot) func withoutTheCapabilityTheErrorNamesIt() throws {
+        try inNewNetworkNamespace { () throws in
+            try ThreadNamespace.keepNoCapabilities()
+            let error = #expect(throws: TapDeviceError.self) { _ = try TapDevice(.init()) }
+            #expect(error == .system(SystemCallError(call: "TUNSETIFF", subject: "chr-001", errno: EPERM)))
+            #expect(error?.description.contains("CAP_NET_ADMIN") == true)
+        }
+    }
+
+    @Test(.enabledForRoot) func withoutTheDriverTheErrorSaysHowToLoadIt() throws {
+        try inNewNetworkNamespace { () throws in
+            try ThreadNamespace.unshareMounts()
+            #expect(try shell("mount -t tmpfs none /dev/net").status == 0)
+            let error = #expect(throws: TapDeviceError.self) { _ = try TapDevice(.init()) }
+            #expect(error == .system(SystemCallError(call: "open", subject: "/dev/net/tun", errno: ENOENT)))
+            #expect(error?.description.contains("modprobe tun") == true)
         }
     }
 

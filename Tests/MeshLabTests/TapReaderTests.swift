@@ -33,9 +33,9 @@ import Testing
                 held.withLock { $0.append(batch) }
             }
             let sender = try FrameSender()
-            #expect(try waitUntil { sender.send(count: 1) && held.withLock { $0.count } == 2 })
-            #expect(try waitUntil { reader.counters.starvationCount == 1 })
-            // 200 frames and more than fit no batch: 64 a batch, 1,000 in the kernel's queue.
+            #expect(try waitUntil { sender.send(count: 1) && reader.counters.starvationCount == 1 })
+            #expect(held.withLock { $0.count } == 2)
+            // More than fit a batch (64), fewer than fit the kernel's queue (1,000).
             sender.send(count: 200)
             let before = reader.counters
             #expect(before.batchCount == 2)

@@ -104,8 +104,10 @@ int cmesh_thread_set_timer_slack(unsigned long nanoseconds);
 int cmesh_network_namespace_unshare(void);
 /// Moves the calling thread into the network namespace at `path` (as under /run/netns).
 int cmesh_network_namespace_enter(const char *_Nonnull path);
-/// Leaves the calling thread with CAP_NET_ADMIN (12) as its only capability.
-int cmesh_capabilities_keep_network_administration(void);
+/// Gives the calling thread mounts of its own, from which nothing spreads.
+int cmesh_mount_namespace_unshare(void);
+/// Leaves the calling thread with the capabilities whose bits are set, of the first 32.
+int cmesh_capabilities_keep(uint32_t capabilities);
 /// Nanoseconds of a clock of clock_gettime(2).
 int64_t cmesh_clock(int clock);
 /// The words of an errno ("No such file or directory"); never NULL.

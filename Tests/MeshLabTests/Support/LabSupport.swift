@@ -14,7 +14,7 @@ func inNewNetworkNamespace<Value: Sendable>(_ body: @escaping @Sendable () throw
     let result = Mutex<Result<Value, any Error>?>(nil)
     let thread = try OSThread(name: "namespace") {
         let outcome = Result {
-            try NetworkNamespace.unshareThread()
+            try ThreadNamespace.unshareNetwork()
             return try body()
         }
         result.withLock { $0 = outcome }
