@@ -1,9 +1,10 @@
 import MeshBase
 import MeshTransport
 import NIOCore
+import NIOPosix
 import Testing
 
-@Suite struct WebSocketTests {
+@Suite(.timeLimit(.minutes(2))) struct WebSocketTests {
     /// A message of `count` bytes that differ.
     private func message(_ count: Int, on connection: WebSocketConnection) -> ByteBuffer {
         var buffer = connection.makeMessageBuffer(capacity: count)
@@ -11,7 +12,7 @@ import Testing
         return buffer
     }
 
-    @Test(.timeLimit(.minutes(1))) func everySizeComesBackUnchanged() async throws {
+    @Test func everySizeComesBackUnchanged() async throws {
         try await withLab { lab in
             let client = Recorder()
             let connection = try await WebSocketClient().connect(
@@ -52,5 +53,165 @@ import Testing
             #expect(accepted.peerSPKIHash == nil)
             #expect(accepted.remoteEndpoint == connection.localEndpoint)
         }
+    }
+
+    @Test func aNameIsResolvedAndAllItsAddressesAreTried() async throws {
+        try await withLab { lab in
+            let url = try RelayURL("wss://localhost:\(lab.server.port)")
+            let connection = try await WebSocketClient().connect(
+                to: url, on: lab.loop, handlers: Recorder().handlers()
+            ).get()
+            #expect(connection.remoteEndpoint == lab.server.endpoints[0])
+        }
+    }
+
+    @Test func aPeerThatDoesNotReadStopsTheSenderAndNothingIsLost() async throws {
+        let serverLoop = MultiThreadedEventLoopGroup.singleton.next()
+        let received = Watched(0)
+        let server = try await WebSocketServer.listen(
+            on: [loopback], tls: testTLS, eventLoop: serverLoop,
+            handlers: WebSocketHandlers(
+                connected: { $0.pauseReading() },
+                received: { _, message in
+                    let count = message.readableBytes
+                    received.update { $0 += count }
+                })
+        ).get()
+        let lab = Lab(loop: serverLoop, server: server, recorder: Recorder())
+        let client = Recorder()
+        let connection = try await lab.connect(client)
+        let messageByteCount = 10_000
+        // The sender's rule: stop when not writable.
+        let sent: Int = try await serverLoop.submit {
+            var sent = 0
+            while connection.isWritable {
+                connection.send(message(messageByteCount, on: connection))
+                connection.flush()
+                sent += messageByteCount
+                #expect(connection.bufferedByteCount <= (64 << 10) + 2 * messageByteCount)
+                if sent > 64 << 20 { break }
+            }
+            return sent
+        }.get()
+        #expect(sent < 64 << 20)
+        #expect(client.events.drainedCount == 0)
+        try await server.close().get()
+        try await serverLoop.submit { connection.close() }.get()
+        _ = try await client.closeReason()
+    }
+
+    @Test func resumedReadingDrainsTheSender() async throws {
+        let accepted = Recorder()
+        try await withLab(handlers: { _ in accepted.handlers(onConnected: { $0.pauseReading() }) }) { lab in
+            let client = Recorder()
+            let connection = try await lab.connect(client)
+            let count: Int = try await lab.loop.submit {
+                var count = 0
+                while connection.isWritable {
+                    connection.send(message(30_000, on: connection))
+                    connection.flush()
+                    count += 1
+                }
+                return count
+            }.get()
+            let peer = try await accepted.connection()
+            try await lab.loop.submit { peer.resumeReading() }.get()
+            try await accepted.wait(for: "all messages") { $0.messages.count == count }
+            try await client.wait(for: "the drain") { $0.drainedCount > 0 }
+            try await lab.loop.submit {
+                #expect(connection.isWritable)
+                #expect(connection.bufferedByteCount == 0)
+            }.get()
+        }
+    }
+
+    @Test func anotherCertificateServesTheNextConnections() async throws {
+        try await withLab { lab in
+            let old = try await lab.connect(Recorder())
+            let material = try TLSMaterial.selfSigned(commonName: "relay.test", validDays: 1)
+            try await lab.loop.submit { lab.server.replaceTLS(material) }.get()
+            let new = try await lab.connect(Recorder())
+            #expect(new.peerSPKIHash == material.spkiHash)
+            #expect(old.peerSPKIHash != new.peerSPKIHash)
+            #expect(try await lab.loop.submit { old.isOpen }.get())
+        }
+    }
+
+    @Test func connectionsMayShareALocalPortWithEachOtherAndAListener() async throws {
+        try await withLab { first in
+            try await withLab { second in
+                let one = try await first.connect(Recorder())
+                var options = WebSocketClient.Options()
+                // A port that was just chosen by the system and is now free for this address pair.
+                options.localPort = 0
+                let chosen = try await first.connect(Recorder(), options: options)
+                options.localPort = chosen.localEndpoint.port
+                let shared = try await second.connect(Recorder(), options: options)
+                #expect(shared.localEndpoint.port == chosen.localEndpoint.port)
+                #expect(one.localEndpoint.port != chosen.localEndpoint.port)
+                var limits = WebSocketServer.Limits()
+                limits.sharesPort = true
+                let endpoint = Endpoint(address: loopback.address, port: chosen.localEndpoint.port)
+                let listener = try await WebSocketServer.listen(
+                    on: [endpoint], tls: testTLS, limits: limits, eventLoop: first.loop, handlers: Recorder().echo()
+                ).get()
+                #expect(listener.port == chosen.localEndpoint.port)
+                try await listener.close().get()
+            }
+        }
+    }
+
+    @Test func aServerThatSaysNothingTimesOutInTLS() async throws {
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let mute = try await ServerBootstrap(group: loop).bind(host: "127.0.0.1", port: 0).get()
+        var options = WebSocketClient.Options()
+        options.timeoutMilliseconds = 200
+        let url = try RelayURL("wss://127.0.0.1:\(mute.localAddress?.port ?? 0)")
+        await #expect(throws: TransportError.timedOut(.tls)) {
+            _ = try await WebSocketClient(options: options).connect(to: url, on: loop, handlers: Recorder().handlers())
+                .get()
+        }
+        try await mute.close()
+    }
+
+    @Test func aServerWithoutTLSIsNamedAsSuch() async throws {
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let plain = try await ServerBootstrap(group: loop)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Greeter()) }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let url = try RelayURL("wss://127.0.0.1:\(plain.localAddress?.port ?? 0)")
+        let error = await #expect(throws: TransportError.self) {
+            _ = try await WebSocketClient().connect(to: url, on: loop, handlers: Recorder().handlers()).get()
+        }
+        guard case .tlsFailed = error else {
+            Issue.record("expected a TLS failure, got \(String(describing: error))")
+            return
+        }
+        try await plain.close()
+    }
+
+    @Test func manyMessagesOfOneReadAreFollowedByOneEnd() async throws {
+        try await withLab { lab in
+            let client = Recorder()
+            let connection = try await lab.connect(client)
+            try await lab.loop.submit {
+                for index in 0..<500 { connection.send(message(index % 7, on: connection)) }
+                connection.flush()
+            }.get()
+            let events = try await lab.recorder.wait(for: "the messages") { $0.messages.count == 500 }
+            let ends = events.count { if case .receivedEnd = $0 { true } else { false } }
+            #expect(ends < 50)
+            try await client.wait(for: "the echoes") { $0.messages.count == 500 }
+        }
+    }
+}
+
+private final class Greeter: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+    func channelActive(context: ChannelHandlerContext) {
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "220 mail.example ESMTP\r\n")), promise: nil)
     }
 }
