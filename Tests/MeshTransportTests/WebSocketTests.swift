@@ -1,3 +1,4 @@
+import Glibc
 import MeshBase
 import MeshTransport
 import NIOCore
@@ -190,6 +191,100 @@ import Testing
             return
         }
         try await plain.close()
+    }
+
+    @Test func flushingFromEveryHandlerNeverNestsTheCalls() async throws {
+        let depth = Watched((now: 0, max: 0, sent: 0))
+        let pump: @Sendable (WebSocketConnection) -> Void = { connection in
+            depth.update {
+                $0.now += 1
+                $0.max = max($0.max, $0.now)
+            }
+            while connection.isWritable, depth.value.sent < 20 << 20 {
+                connection.send(message(100_000, on: connection))
+                connection.flush()
+                depth.update { $0.sent += 100_000 }
+            }
+            depth.update { $0.now -= 1 }
+        }
+        try await withLab(handlers: { _ in WebSocketHandlers() }) { lab in
+            let handlers = WebSocketHandlers(connected: pump, writabilityChanged: pump, drained: pump)
+            let connection = try await WebSocketClient().connect(to: lab.url, on: lab.loop, handlers: handlers).get()
+            let seen = try await depth.wait(for: "20 MiB") { $0.sent >= 20 << 20 }
+            #expect(seen.max == 1)
+            try await lab.loop.submit { connection.close() }.get()
+        }
+    }
+
+    @Test func aClosedConnectionIsForgotten() async throws {
+        final class Weak: Sendable {
+            weak let connection: WebSocketConnection?
+            init(_ connection: WebSocketConnection) { self.connection = connection }
+        }
+        let accepted = Watched<[Weak]>([])
+        let handlers = WebSocketHandlers(connected: { connection in
+            let weak = Weak(connection)
+            accepted.update { $0.append(weak) }
+        })
+        try await withLab(handlers: { _ in handlers }) { lab in
+            let opened = try await lab.loop.submit {
+                WebSocketClient().connect(to: lab.url, on: lab.loop, handlers: WebSocketHandlers())
+                    .map { connection in
+                        connection.close()
+                        return Weak(connection)
+                    }
+            }.get().get()
+            _ = try await lab.counters { $0.closed.remote == 1 }
+            let all = accepted.value + [opened]
+            let deadline = NIODeadline.now() + .seconds(20)
+            while all.contains(where: { $0.connection != nil }), NIODeadline.now() < deadline {
+                try await lab.loop.submit {}.get()
+            }
+            #expect(all.count == 2)
+            #expect(all.allSatisfy { $0.connection == nil })
+        }
+    }
+
+    @Test func bothAddressFamiliesAreServedOnOnePort() async throws {
+        try await withLab { lab in
+            let version6 = Endpoint(
+                address: try #require(IPAddress(bytes: [UInt8](repeating: 0, count: 15) + [1])), port: 0)
+            let server: WebSocketServer
+            do {
+                server = try await WebSocketServer.listen(
+                    on: [version6, loopback], tls: testTLS, eventLoop: lab.loop, handlers: Recorder().echo()
+                ).get()
+            } catch TransportError.addressNotAvailable {
+                print("skipped: this host has no IPv6")
+                return
+            }
+            for endpoint in server.endpoints {
+                let connection = try await WebSocketClient().connect(
+                    to: RelayURL(endpoint: endpoint), on: lab.loop, handlers: WebSocketHandlers()
+                ).get()
+                #expect(connection.remoteEndpoint == endpoint)
+                try await lab.loop.submit { connection.close() }.get()
+            }
+            try await server.close().get()
+        }
+    }
+
+    @Test func errorsOfTheSystemBecomeErrorsForPeople() throws {
+        let url = try RelayURL("wss://relay.example")
+        func connecting(_ code: Int32) -> TransportError {
+            TransportError(connecting: IOError(errnoCode: code, reason: "connect"), to: url)
+        }
+        #expect(connecting(ECONNREFUSED) == .refused("relay.example:443"))
+        #expect(connecting(ENETUNREACH) == .unreachable("relay.example:443"))
+        #expect(connecting(EHOSTUNREACH) == .unreachable("relay.example:443"))
+        #expect(connecting(ETIMEDOUT) == .timedOut(.connecting))
+        #expect(TransportError(connecting: ChannelError.connectTimeout(.seconds(1)), to: url) == .timedOut(.connecting))
+        func listening(_ code: Int32) -> TransportError {
+            TransportError(listening: IOError(errnoCode: code, reason: "bind"), on: loopback)
+        }
+        #expect(listening(EADDRINUSE) == .portInUse(loopback))
+        #expect(listening(EACCES) == .portNotPermitted(loopback))
+        #expect(listening(EADDRNOTAVAIL) == .addressNotAvailable(loopback))
     }
 
     @Test func manyMessagesOfOneReadAreFollowedByOneEnd() async throws {
