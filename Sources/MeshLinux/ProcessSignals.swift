@@ -2,6 +2,7 @@ public import Dispatch
 internal import Glibc
 
 /// Calls a handler for signals, on a queue and never inside a signal handler.
+@safe
 public final class ProcessSignals: Sendable {
     /// Asks the process to end (signal(7)).
     public static let terminate: CInt = SIGTERM
@@ -15,7 +16,7 @@ public final class ProcessSignals: Sendable {
 
     /// Takes the signals over from their default action until the object is gone.
     public init(_ signals: [CInt], on queue: DispatchQueue = .global(), handler: @escaping @Sendable (CInt) -> Void) {
-        sources = signals.map { number in
+        unsafe sources = signals.map { number in
             // The source below receives the signal instead.
             _ = signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
@@ -25,5 +26,5 @@ public final class ProcessSignals: Sendable {
         }
     }
 
-    deinit { for source in sources { source.cancel() } }
+    deinit { for source in unsafe sources { source.cancel() } }
 }

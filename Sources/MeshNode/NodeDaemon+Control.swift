@@ -1,5 +1,6 @@
 internal import MeshBase
 internal import MeshControl
+internal import MeshDataPlane
 internal import MeshEthernet
 internal import MeshLinux
 internal import MeshProtocol
@@ -44,8 +45,8 @@ extension NodeDaemon {
             name: tapName, mac: "\(tapAddress)", mtu: configuration.tap.mtu,
             addresses: configuration.tap.addresses.map { "\($0)" },
             traffic: TrafficStatus(
-                sentFrames: written.frameCount, sentBytes: written.byteCount, receivedFrames: read.frameCount,
-                receivedBytes: read.byteCount))
+                sentFrames: written.frameCount, sentBytes: written.byteCount, receivedFrames: read?.frameCount ?? 0,
+                receivedBytes: read?.byteCount ?? 0))
     }
 
     private func relayStatus(_ relay: Int, at now: Instant) -> RelayStatus {

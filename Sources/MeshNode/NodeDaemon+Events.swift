@@ -2,6 +2,7 @@ internal import Logging
 internal import MeshBase
 internal import MeshControl
 internal import MeshProtocol
+internal import MeshWire
 
 extension NodeDaemon {
     /// Turns an event of the machine into log lines, timeline and status.

@@ -1,7 +1,7 @@
 internal import Logging
 internal import MeshBase
-public import MeshControl
-public import MeshCrypto
+internal import MeshControl
+internal import MeshCrypto
 internal import MeshDataPlane
 internal import MeshEthernet
 internal import MeshLinux
@@ -9,7 +9,7 @@ internal import MeshProtocol
 internal import MeshTransport
 internal import MeshWire
 public import NIOCore
-public import NIOPosix
+internal import NIOPosix
 
 /// A running node: drives the protocol machine and the switch, and owns TAP, connections and timers.
 ///
@@ -37,7 +37,7 @@ public actor NodeDaemon {
     /// The event loop of the daemon and all its connections.
     public nonisolated let eventLoop: any EventLoop
     /// The actor runs on its event loop.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { eventLoop.executor.asUnownedSerialExecutor() }
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.executor.asUnownedSerialExecutor() }
 
     let configuration: NodeConfiguration
     let logger: Logger
@@ -65,7 +65,7 @@ public actor NodeDaemon {
     private var timerAt = Instant(nanoseconds: .max)
     private var isStopping = false
     /// What was read from the TAP so far.
-    var tapCounters: TapReader.Counters { reader?.counters ?? TapReader.Counters() }
+    var tapCounters: TapReader.Counters? { reader?.counters }
     private var lastUnknownLogAt: Instant?
 
     /// Makes a node on an open TAP device; `start` connects it.
@@ -213,8 +213,7 @@ public actor NodeDaemon {
         let isSealed = outbox.append(
             byteCountMax: Session.frameOverheadByteCount + byteCount, channel: channel
         ) { record in
-            var content = record._mutatingExtracting(Session.contentOffset..<Session.contentOffset + byteCount)
-            content.copy(from: frame)
+            record.store(frame, at: Session.contentOffset)
             return node.sealFrame(to: peer, byteCount: byteCount, in: &record, at: now)
         }
         outboxes[connection] = outbox
@@ -252,8 +251,8 @@ public actor NodeDaemon {
     }
 
     private func connectRelay(_ relay: Int) {
-        let url: RelayURL
-        do throws(RelayURLError) { url = try RelayURL(relays[relay].url) } catch {
+        let url: MeshTransport.RelayURL
+        do throws(RelayURLError) { url = try MeshTransport.RelayURL(relays[relay].url) } catch {
             return logger.error("relay URL refused", metadata: ["url": "\(relays[relay].url)", "reason": "\(error)"])
         }
         WebSocketClient().connect(to: url, on: eventLoop, handlers: handlers(for: .relay(relay)))
@@ -285,7 +284,7 @@ public actor NodeDaemon {
 
     private func dial(_ peer: PeerIndex) {
         guard let address = configuration.peers.first(where: { $0.id == peers[peer].id })?.address,
-            let url = try? RelayURL("wss://\(address)")
+            let url = try? MeshTransport.RelayURL("wss://\(address)")
         else { return }
         WebSocketClient().connect(to: url, on: eventLoop, handlers: handlers(for: .direct))
             .whenComplete { result in
@@ -331,7 +330,7 @@ public actor NodeDaemon {
         var actions: [NodeAction] = []
         var message = message
         var isWhole = true
-        message.withUnsafeMutableReadableBytes { bytes in
+        unsafe message.withUnsafeMutableReadableBytes { bytes in
             // SAFETY: the span covers the readable bytes of the buffer and is used only inside the closure.
             var span = unsafe MutableRawSpan(_unsafeBytes: bytes)
             isWhole = readItems(of: &span, source: source, connection: connection.id, at: now, actions: &actions)

@@ -46,7 +46,7 @@ struct Outbox {
         message.writeInteger(UInt16(0))
         if isRelay { message.writeInteger(channel) }
         var written: Int?
-        message.writeWithUnsafeMutableBytes(minimumWritableBytes: byteCountMax) { bytes in
+        unsafe message.writeWithUnsafeMutableBytes(minimumWritableBytes: byteCountMax) { bytes in
             // SAFETY: the span covers writable bytes of the buffer and is used only inside the closure.
             var span = unsafe MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: bytes[..<byteCountMax]))
             written = body(&span)

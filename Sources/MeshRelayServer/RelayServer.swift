@@ -30,7 +30,7 @@ public actor RelayServer {
     /// The event loop of the relay and of all its connections.
     public nonisolated let eventLoop: any EventLoop
     /// The actor runs on its event loop.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { eventLoop.executor.asUnownedSerialExecutor() }
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.executor.asUnownedSerialExecutor() }
 
     private let identity: Identity
     private let pool: NIOThreadPool
@@ -180,7 +180,7 @@ public actor RelayServer {
 
     private static func place(in message: ByteBuffer, at offset: Int) throws(WireError) -> CarrierItem.Place? {
         do {
-            return try message.withUnsafeReadableBytes { bytes in
+            return try unsafe message.withUnsafeReadableBytes { bytes in
                 // SAFETY: the span is used only inside the closure.
                 try CarrierItem.next(in: unsafe bytes.bytes, at: offset, fromRelay: true)
             }

@@ -3,62 +3,55 @@ import MeshTransport
 import NIOCore
 import NIOPosix
 import Synchronization
+import Testing
 
-/// Collects what handlers report and lets a test wait for it, with a deadline.
-final class Recorder: Sendable {
-    struct DeadlinePassed: Error, CustomStringConvertible {
-        var description: String
-    }
+struct DeadlinePassed: Error, CustomStringConvertible {
+    var description: String
+}
 
-    enum Event: Sendable {
-        case connected(WebSocketConnection)
-        case received(WebSocketConnection, ByteBuffer)
-        case receivedEnd
-        case writabilityChanged(Bool)
-        case drained
-        case closed(CloseReason)
-    }
-
+/// A value that a test changes from event loops and waits for, with a deadline.
+final class Watched<Value: Sendable>: Sendable {
     private struct Waiter {
         var id: Int
-        var condition: @Sendable ([Event]) -> Bool
-        var continuation: CheckedContinuation<[Event], any Error>
+        var condition: @Sendable (Value) -> Bool
+        var continuation: CheckedContinuation<Value, any Error>
     }
 
     private struct State {
-        var events: [Event] = []
+        var value: Value
         var waiters: [Waiter] = []
         var lastID = 0
     }
 
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
-    func record(_ event: Event) {
-        let (events, ready) = state.withLock { state in
-            state.events.append(event)
-            let events = state.events
-            let ready = state.waiters.filter { $0.condition(events) }
+    init(_ value: Value) { state = Mutex(State(value: value)) }
+
+    var value: Value { state.withLock { $0.value } }
+
+    func update(_ change: @Sendable (inout Value) -> Void) {
+        let (value, ready) = state.withLock { state in
+            change(&state.value)
+            let value = state.value
+            let ready = state.waiters.filter { $0.condition(value) }
             state.waiters.removeAll { waiter in ready.contains { $0.id == waiter.id } }
-            return (events, ready)
+            return (value, ready)
         }
-        for waiter in ready { waiter.continuation.resume(returning: events) }
+        for waiter in ready { waiter.continuation.resume(returning: value) }
     }
 
-    var events: [Event] { state.withLock { $0.events } }
-
-    /// Waits until `condition` holds of all events so far.
     @discardableResult
     func wait(
-        for what: String, seconds: Int64 = 20, _ condition: @escaping @Sendable ([Event]) -> Bool
-    ) async throws -> [Event] {
+        for what: String, seconds: Int64 = 20, _ condition: @escaping @Sendable (Value) -> Bool
+    ) async throws -> Value {
         try await withCheckedThrowingContinuation { continuation in
             let id: Int? = state.withLock { state in
-                if condition(state.events) { return nil }
+                if condition(state.value) { return nil }
                 state.lastID += 1
                 state.waiters.append(Waiter(id: state.lastID, condition: condition, continuation: continuation))
                 return state.lastID
             }
-            guard let id else { return continuation.resume(returning: events) }
+            guard let id else { return continuation.resume(returning: value) }
             Task.detached { [self] in
                 try? await Task.sleep(for: .seconds(seconds))
                 let late = state.withLock { state in
@@ -69,6 +62,32 @@ final class Recorder: Sendable {
                 late?.continuation.resume(throwing: DeadlinePassed(description: "waited \(seconds) s for \(what)"))
             }
         }
+    }
+}
+
+/// Collects what handlers report.
+final class Recorder: Sendable {
+    enum Event: Sendable {
+        case connected(WebSocketConnection)
+        case received(WebSocketConnection, ByteBuffer)
+        case receivedEnd
+        case writabilityChanged(Bool)
+        case drained
+        case closed(CloseReason)
+    }
+
+    private let watched = Watched<[Event]>([])
+
+    func record(_ event: Event) { watched.update { $0.append(event) } }
+
+    var events: [Event] { watched.value }
+
+    /// Waits until `condition` holds of all events so far.
+    @discardableResult
+    func wait(
+        for what: String, _ condition: @escaping @Sendable ([Event]) -> Bool
+    ) async throws -> [Event] {
+        try await watched.wait(for: what, condition)
     }
 
     /// Waits for a connection to end and says why.
@@ -144,6 +163,28 @@ struct Lab: Sendable {
 
     var url: RelayURL { RelayURL(endpoint: server.endpoints[0]) }
 
+    func connect(
+        _ recorder: Recorder, options: WebSocketClient.Options = .init(), path: String = RelayURL.defaultPath
+    ) async throws -> WebSocketConnection {
+        let url = RelayURL(endpoint: server.endpoints[0], path: path)
+        return try await WebSocketClient(options: options).connect(to: url, on: loop, handlers: recorder.handlers())
+            .get()
+    }
+
+    /// Sends one message and awaits its echo: the server still serves.
+    func expectEcho() async throws {
+        let recorder = Recorder()
+        let connection = try await connect(recorder)
+        try await loop.submit {
+            connection.send(ByteBuffer(string: "still here"))
+            connection.flush()
+        }.get()
+        let messages = try await recorder.wait(for: "an echo") { !$0.messages.isEmpty }.messages
+        #expect(messages == [ByteBuffer(string: "still here")])
+        try await loop.submit { connection.close() }.get()
+        _ = try await recorder.closeReason()
+    }
+
     func counters() async throws -> WebSocketCounters {
         try await loop.submit { server.counters }.get()
     }
@@ -162,7 +203,7 @@ struct Lab: Sendable {
                 promise.succeed(counters)
             } else if NIODeadline.now() > deadline {
                 task.cancel()
-                promise.fail(Recorder.DeadlinePassed(description: "counters stay \(counters)"))
+                promise.fail(DeadlinePassed(description: "counters stay \(counters)"))
             }
         }
         return try await promise.futureResult.get()

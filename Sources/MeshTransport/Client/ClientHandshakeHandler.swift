@@ -80,6 +80,8 @@ final class ClientHandshakeHandler: ChannelInboundHandler, RemovableChannelHandl
         // What the upgrade handler reports is followed by the response itself, which says more.
         if error is NIOHTTPClientUpgradeError { return }
         switch stage {
+        // A reset, or an end in the middle of it, which TLS reports as an error of its own.
+        case _ where error is IOError || !context.channel.isActive: finish(.closed(during: stage))
         case .tls: finish(.tlsFailed(describe(error)))
         case .upgrade where error is HTTPParserError: finish(.notAWebSocket(status: 0))
         case .upgrade where error is NIOSSLError: finish(.tlsFailed(describe(error)))

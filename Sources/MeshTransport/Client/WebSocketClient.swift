@@ -130,7 +130,7 @@ private final class ConnectAttempt {
 
 extension TransportError {
     /// Translates what the bootstrap throws when no TCP connection comes about.
-    init(connecting error: any Error, to url: RelayURL) {
+    package init(connecting error: any Error, to url: RelayURL) {
         switch error {
         case let error as TransportError: self = error
         case let error as NIOConnectionError:

@@ -103,6 +103,8 @@ final class ServerHandshakeHandler: ChannelInboundHandler, RemovableChannelHandl
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         // The request that was not upgraded follows as a plain one and gets its answer there.
         if error is UpgradeRefused { return }
+        // A port scan or a lost client is not to look like a failure of TLS.
+        guard context.channel.isActive, !(error is IOError) else { return refuse(\.vanished) }
         guard isEncrypted else { return refuse(\.tlsFailed) }
         if error is HTTPParserError {
             // NIO's protocol error handler has answered 400; closing over TLS lets the answer out.

@@ -11,6 +11,9 @@ public struct WebSocketCounters: Equatable, Sendable {
     /// WebSocket connections that ended, by reason.
     public var closed = Closed()
 
+    /// Makes counters that have counted nothing.
+    public init() {}
+
     /// Refused connections by reason.
     public struct Refused: Equatable, Sendable {
         /// Too many half-open connections of one source.
@@ -27,6 +30,9 @@ public struct WebSocketCounters: Equatable, Sendable {
         public var full: UInt64 = 0
         /// The other side went away first.
         public var vanished: UInt64 = 0
+
+        /// Makes counters that have counted nothing.
+        public init() {}
     }
 
     /// Ended WebSocket connections by reason.
@@ -45,6 +51,9 @@ public struct WebSocketCounters: Equatable, Sendable {
         public var silent: UInt64 = 0
         /// The socket or TLS failed.
         public var failed: UInt64 = 0
+
+        /// Makes counters that have counted nothing.
+        public init() {}
 
         mutating func count(_ reason: CloseReason) {
             switch reason {

@@ -135,7 +135,7 @@ extension Result {
 
 extension TransportError {
     /// Translates what the bootstrap throws when it cannot listen.
-    init(listening error: any Error, on endpoint: Endpoint) {
+    package init(listening error: any Error, on endpoint: Endpoint) {
         guard let error = error as? IOError else {
             self = .failed("listening on \(endpoint) failed: \(describe(error))")
             return

@@ -20,7 +20,8 @@ enum StunAttribute {
     /// Authentication is understood and, as no usage here asks for it, ignored (section 9).
     static func isIgnored(_ type: UInt16) -> Bool {
         switch type {
-        case mappedAddress, username, messageIntegrity, realm, nonce, messageIntegritySHA256, passwordAlgorithm, userhash:
+        case mappedAddress, username, messageIntegrity, realm, nonce, messageIntegritySHA256, passwordAlgorithm,
+            userhash:
             true
         default: false
         }

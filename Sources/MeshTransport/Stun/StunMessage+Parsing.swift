@@ -50,7 +50,8 @@ extension StunMessage {
             errorCode = UInt16(hundreds) * 100 + UInt16(rest)
         case StunAttribute.unknownAttributes:
             guard count % 2 == 0 else { throw .attributeMalformed(type) }
-            unknownAttributes = stride(from: value, to: value + count, by: 2).prefix(Self.unknownCountMax).map { _ in 0 }
+            unknownAttributes = stride(from: value, to: value + count, by: 2).prefix(Self.unknownCountMax).map { _ in 0
+            }
             for index in unknownAttributes.indices {
                 unknownAttributes[index] = bytes.bigEndian(at: value + index * 2, as: UInt16.self)
             }

@@ -18,6 +18,9 @@ public final class StunServer: Sendable {
         public var rateLimited: UInt64 = 0
         /// Answers dropped since the socket would not take them.
         public var unsent: UInt64 = 0
+
+        /// Makes counters that have counted nothing.
+        public init() {}
     }
 
     /// Limits of a server.

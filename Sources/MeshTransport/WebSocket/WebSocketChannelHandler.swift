@@ -37,6 +37,7 @@ final class WebSocketChannelHandler: ChannelInboundHandler {
     private var maskingKeys = MaskingKeySource()
     private var unflushedByteCount = 0
     private var isAwaitingDrain = false
+    private var isAnnouncingWritability = false
 
     private var isReading = true
     private var lastReceived = NIODeadline.now()
@@ -101,8 +102,8 @@ extension WebSocketChannelHandler {
         isAwaitingDrain = true
         socketEnd.whenWritten { [self] in
             isAwaitingDrain = false
-            guard phase == .open, let connection else { return }
-            handlers.drained(connection)
+            guard phase == .open else { return }
+            announce { $0.handlers.drained($1) }
             awaitDrain()
         }
     }
@@ -283,7 +284,17 @@ extension WebSocketChannelHandler {
         self.connection = nil
         if phase != .closing { timer?.cancel() }
         countClosed(reason)
-        handlers.closed(connection, reason)
+        let handlers = handlers
+        connection.eventLoop.execute { handlers.closed(connection, reason) }
+    }
+
+    /// Calls a handler on the next turn of the loop: what is announced here may come about inside the user's `flush`,
+    /// and a user who answers by flushing again would be called without end.
+    private func announce(_ call: @escaping (WebSocketChannelHandler, WebSocketConnection) -> Void) {
+        context?.eventLoop.assumeIsolated().execute { [self] in
+            guard phase == .open, let connection else { return }
+            call(self, connection)
+        }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -300,7 +311,13 @@ extension WebSocketChannelHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if phase == .open, let connection { handlers.writabilityChanged(connection) }
+        if !isAnnouncingWritability {
+            isAnnouncingWritability = true
+            announce {
+                $0.isAnnouncingWritability = false
+                $0.handlers.writabilityChanged($1)
+            }
+        }
         context.fireChannelWritabilityChanged()
     }
 }

@@ -1,6 +1,8 @@
 public import NIOCore
 
-/// What a user of a WebSocket connection does on its events; every closure runs on the connection's event loop.
+/// What a user of a WebSocket connection does on its events.
+///
+/// Every closure runs on the connection's event loop, and none from inside `send`, `flush` or `close`.
 public struct WebSocketHandlers: Sendable {
     /// A connection is ready; called before any message of it.
     public var connected: @Sendable (WebSocketConnection) -> Void
@@ -8,11 +10,11 @@ public struct WebSocketHandlers: Sendable {
     public var received: @Sendable (WebSocketConnection, ByteBuffer) -> Void
     /// All messages of one read of the socket were handed over: the place to flush answers.
     public var receivedEnd: @Sendable (WebSocketConnection) -> Void
-    /// ``WebSocketConnection/isWritable`` changed.
+    /// ``WebSocketConnection/isWritable`` changed, perhaps back to what it was.
     public var writabilityChanged: @Sendable (WebSocketConnection) -> Void
     /// Bytes that had to wait were written to the socket: ``WebSocketConnection/bufferedByteCount`` went down.
     public var drained: @Sendable (WebSocketConnection) -> Void
-    /// The connection is over; called exactly once, last, and never from inside `send`, `flush` or `close`.
+    /// The connection is over; called exactly once, and last.
     public var closed: @Sendable (WebSocketConnection, CloseReason) -> Void
 
     /// Makes a set of handlers; what is left out does nothing.
