@@ -100,8 +100,10 @@ import Testing
         ("peers:\n  - address: a:0", 2, 14, "peers[0].address", .invalidValue, "host.example:443"),
         ("peers: [x]", 1, 9, "peers[0]", .wrongType, "expected a map"),
         ("control:\n  socket: \(String(repeating: "x", count: 108))", 2, 11, "control.socket", .outOfRange, "107"),
-        ("mode: auto\nmode: relay", 1, 1, "mode", .duplicateKey, "more than once"),
-        ("mode: auto\n\"mode\": relay", 2, 1, "mode", .duplicateKey, "line 1"),
+        ("mode: auto\nmode: relay", 1, 1, "mode", .duplicateKey, "second time in line 2"),
+        ("{mode: auto, mode: relay}", 1, 2, "mode", .duplicateKey, "given twice"),
+        ("mode: auto\n\"mode\": relay", 1, 1, "mode", .duplicateKey, "second time in line 2"),
+        ("mode: auto\n!x mode: relay", 2, 1, "mode", .duplicateKey, "the first is in line 1"),
         ("mode: [", 2, 1, "", .syntax, "not YAML"),
         ("mode:\n\t- a", 2, 1, "", .syntax, "tab"),
         ("a: &x b", 1, 4, "", .syntax, "anchors"),
@@ -156,32 +158,5 @@ import Testing
         let issues = issues("listen_address: 0.0.0.0:1\ntap:\n  address: fd00::1/64\n  mtu: 1279\n")
         #expect(issues.map(\.kind) == [.conflict])
         #expect(issues.first?.keyPath == "tap.mtu")
-    }
-}
-
-/// An ID of 32 times the same byte.
-func id(_ byte: UInt8) -> PeerID {
-    guard let id = PeerID(bytes: [UInt8](repeating: byte, count: 32)) else { preconditionFailure("32 bytes") }
-    return id
-}
-
-func idText(_ byte: UInt8) -> String { id(byte).description }
-
-func parseNode(
-    _ text: String, file: String = "node.yaml", environment: [String: String] = [:], overrides: [String: String] = [:]
-) throws(ConfigurationError) -> LoadedConfiguration<NodeConfiguration> {
-    try NodeConfiguration.parse(
-        [UInt8](text.utf8), file: file, environment: environment, overrides: overrides,
-        peerIDOfPublicKey: { _ in id(200) })
-}
-
-func issues(
-    _ text: String, environment: [String: String] = [:], overrides: [String: String] = [:]
-) -> [ConfigurationIssue] {
-    do throws(ConfigurationError) {
-        _ = try parseNode(text, environment: environment, overrides: overrides)
-        return []
-    } catch {
-        return error.issues
     }
 }

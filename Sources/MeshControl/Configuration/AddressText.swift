@@ -160,11 +160,11 @@ public enum AddressText {
         var halves: [[UInt8]] = []
         var rest = text[...]
         if let gap = text.firstRange(of: "::") {
-            guard let head = groups(text[..<gap.lowerBound]) else { return nil }
+            guard let head = groups(text[..<gap.lowerBound], isLast: false) else { return nil }
             halves.append(head)
             rest = text[gap.upperBound...]
         }
-        guard let tail = groups(rest) else { return nil }
+        guard let tail = groups(rest, isLast: true) else { return nil }
         halves.append(tail)
         let count = halves.reduce(0) { $0 + $1.count }
         // "::" stands for at least one group of zeros.
@@ -173,14 +173,14 @@ public enum AddressText {
         return IPAddress(bytes: halves[0] + [UInt8](repeating: 0, count: 16 - count) + halves[1])
     }
 
-    /// Groups of one to four hexadecimal digits, the last perhaps dotted decimal; none for an empty text.
-    private static func groups(_ text: Substring) -> [UInt8]? {
+    /// Groups of one to four hexadecimal digits, at the address's end perhaps dotted decimal; none for an empty text.
+    private static func groups(_ text: Substring, isLast: Bool) -> [UInt8]? {
         guard !text.isEmpty else { return [] }
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count <= 8 else { return nil }
         var bytes: [UInt8] = []
         for (index, part) in parts.enumerated() {
-            if index == parts.count - 1, part.contains(".") {
+            if isLast, index == parts.count - 1, part.contains(".") {
                 guard let embedded = version4(part) else { return nil }
                 bytes += embedded.bytes
                 continue

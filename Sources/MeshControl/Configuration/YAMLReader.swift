@@ -136,13 +136,27 @@ extension YAMLReader {
             let line = text.prefix(offset ?? 0).utf8.count { $0 == UInt8(ascii: "\n") } + 1
             return issue(.syntax, "not YAML: \(problem)", line: line, column: 1)
         case .duplicatedKeysInMapping(let keys, let context):
+            let key = keys.joined(separator: ", ")
+            let second = Self.line(of: keys.first ?? "", after: context.mark, in: context.text)
+            let message = second.map { "given a second time in line \($0); keep one" } ?? "given twice; keep one"
             return issue(
-                .duplicateKey, "given more than once in the same map; keep one", keyPath: keys.joined(separator: ", "),
-                line: context.mark.line, column: context.mark.column)
+                .duplicateKey, message, keyPath: key, line: context.mark.line, column: context.mark.column)
         case .no, .memory, .writer, .emitter, .representer, .dataCouldNotBeDecoded:
             return issue(.syntax, "not YAML: \(error)")
         @unknown default:
             return issue(.syntax, "not YAML: \(error)")
         }
+    }
+
+    /// The next line in which `key` stands in the column of `mark`; `nil` for a map on one line.
+    private static func line(of key: String, after mark: Mark, in text: String) -> Int? {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        guard mark.line >= 1, mark.line <= lines.count else { return nil }
+        let quoted = [key, "\"\(key)\"", "'\(key)'"]
+        let index = lines[mark.line...].firstIndex { line in
+            let rest = line.unicodeScalars.dropFirst(mark.column - 1)
+            return quoted.contains { rest.starts(with: "\($0):".unicodeScalars) }
+        }
+        return index.map { $0 + 1 }
     }
 }

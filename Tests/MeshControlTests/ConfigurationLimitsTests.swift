@@ -1,0 +1,133 @@
+import MeshBase
+import MeshControl
+import Testing
+
+@Suite struct ConfigurationLimitsTests {
+    @Test func moreValuesThanTheLimitAreRefused() {
+        let text = "a: [" + [String](repeating: "1", count: 70_000).joined(separator: ",") + "]"
+        #expect(issues(text).map(\.kind) == [.tooLarge])
+    }
+
+    @Test(arguments: [17, 100, 990, 5_000, 200_000])
+    func deepNestingIsRefusedAndNeverOverflowsTheStack(depth: Int) {
+        let flow = "a: " + String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+        let block = "a:\n" + String(repeating: "- ", count: depth) + "x"
+        let maps = String(repeating: "{a: ", count: depth)
+        for text in [flow, block, maps] {
+            #expect(issues(text).contains { $0.kind == .tooLarge || $0.kind == .syntax })
+        }
+    }
+
+    @Test func aliasesAreRefusedBeforeTheyExpand() {
+        var bomb = "a0: &a0 x\n"
+        for level in 1...40 { bomb += "a\(level): &a\(level) {*a\(level - 1): 1, b: *a\(level - 1)}\n" }
+        #expect(issues(bomb).map(\.kind) == [.tooLarge])
+        var small = "a0: &a0 x\n"
+        for level in 1...8 { small += "a\(level): &a\(level) [\(String(repeating: "*a\(level - 1),", count: 3))]\n" }
+        #expect(issues(small).map(\.kind) == [.syntax])
+    }
+
+    @Test func bytesThatAreNotUTF8AreRefused() {
+        do throws(ConfigurationError) {
+            _ = try RelayConfiguration.parse([0x61, 0xFF], file: "x")
+            Issue.record("accepted")
+        } catch {
+            #expect(error.issues.map(\.kind) == [.syntax])
+        }
+    }
+
+    @Test func everyTruncationOfTheExamplesIsSurvived() throws {
+        let text = """
+            mode: auto
+            tap: {name: "chr", mtu: 1400, address: ['10.0.0.1/24']}
+            relays:
+            - url: wss://relay.example
+              id: \(idText(1))
+            peers:
+            - {peer_id: \(idText(2)), name: b}
+            """
+        let bytes = [UInt8](text.utf8)
+        for count in 0...bytes.count { fuzzConfiguration(Array(bytes.prefix(count))) }
+        for index in bytes.indices {
+            for byte in [0, 9, 10, 0x22, 0x26, 0x27, 0x2A, 0x3A, 0x5B, 0x7B, 0x80, 0xFF] as [UInt8] {
+                var changed = bytes
+                changed[index] = byte
+                fuzzConfiguration(changed)
+            }
+        }
+    }
+
+    @Test func anyBytesAreSurvived() {
+        var generator = SplitMix(state: 0x5EED_0002)
+        let pieces = [
+            "mode", ": ", "\n", "  ", "- ", "[", "]", "{", "}", "\"", "'", "|", ">", "#", "&a ", "*a", "tap", "\t", "?",
+            "%TAG ! x\n", "---\n", "...", "!!int ", "1", "\u{FEFF}", "\u{85}", "\0", "~", "\\u0", "relays", "url",
+            "peers", "<<",
+        ]
+        for _ in 0..<20_000 {
+            let count = Int.random(in: 0...30, using: &generator)
+            let text = (0..<count).map { _ in pieces.randomElement(using: &generator) ?? "" }.joined()
+            fuzzConfiguration([UInt8](text.utf8))
+        }
+    }
+
+    @Test(arguments: [
+        ("10.0.0.1", "10.0.0.1"), ("255.255.255.255", "255.255.255.255"), ("::", "::"), ("::1", "::1"),
+        ("fd00::", "fd00::"), ("1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8"), ("2001:DB8::00ff", "2001:db8::ff"),
+        ("::ffff:1.2.3.4", "::ffff:102:304"), ("1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0"),
+    ])
+    func addressesAreReadAsPeopleWriteThem(text: String, canonical: String) {
+        #expect(AddressText.ipAddress(text)?.description == canonical)
+    }
+
+    @Test(arguments: [
+        "", "1", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.+4", " 1.2.3.4", ":", ":::", "1::2::3",
+        "1:2:3:4:5:6:7",
+        "1:2:3:4:5:6:7:8:9", "12345::", "g::", "1:2:3:4:5:6:7:8::", "::1:2:3:4:5:6:7:8", "1.2.3.4::", "::1%eth0", "1:",
+        ":1",
+    ])
+    func whatIsNoAddressIsRefused(text: String) { #expect(AddressText.ipAddress(text) == nil) }
+
+    @Test func hostsAndPortsAreChecked() {
+        for text in ["a:1", "a-b.example:65535", "1.2.3.4:1", "[::1]:443", "localhost:80"] {
+            #expect(AddressText.hostAndPort(text)?.description == text)
+        }
+        for text in [
+            "a", "a:", "a:0", "a:65536", ":1", "::1:1", "-a:1", "a-:1", "a..b:1", "1.2.3:1", "a b:1", "[a]:1", "a:+1",
+            "[1.2.3.4]:1",
+        ] {
+            #expect(AddressText.hostAndPort(text) == nil, "\(text)")
+        }
+        for text in ["1.2.3.4", "::1:443", "[::1]", "[1.2.3.4]:1", "1.2.3.4:70000"] {
+            #expect(AddressText.endpoint(text) == nil, "\(text)")
+        }
+        #expect(AddressText.endpoint("[::]:0")?.description == "[::]:0")
+    }
+
+    @Test func relayAddressesHaveDefaults() {
+        let forms = [
+            ("wss://a.example", "wss://a.example"), ("WSS://a.example:443/", "wss://a.example"),
+            ("wss://a.example:8443/x/y", "wss://a.example:8443/x/y"), ("wss://[::1]", "wss://[::1]"),
+            ("wss://1.2.3.4/m", "wss://1.2.3.4/m"),
+        ]
+        for (text, canonical) in forms { #expect(RelayURL(text: text)?.description == canonical) }
+        for text in [
+            "wss://", "ws://a", "wss://a?x", "wss://a#x", "wss://u@a", "wss:a", "wss://a:0", "wss://a/ b", "wss://:443",
+        ] {
+            #expect(RelayURL(text: text) == nil, "\(text)")
+        }
+    }
+
+    @Test func base64RoundTripsAndRefusesOtherText() {
+        var generator = SplitMix(state: 7)
+        for count in 0..<64 {
+            let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
+            #expect(Base64.decode(Base64.encode(bytes)) == bytes)
+        }
+        #expect(Base64.encode([UInt8]("foobar".utf8)) == "Zm9vYmFy")
+        #expect(Base64.decode("Zm 9v\nYg==") == [UInt8]("foob".utf8))
+        for text in ["Z", "Zg", "Zg=", "Zh==", "Zg==Zg==", "Z===", "Zm9*", "=Zg="] {
+            #expect(Base64.decode(text) == nil, "\(text)")
+        }
+    }
+}
