@@ -2,8 +2,9 @@ package import MeshBase
 
 /// The switch's memory of which address lives where: open addressing with linear probing, at most half full.
 ///
-/// Memory is taken when a port is added, never per frame. Each port and the local side have a limit of their own, so that one
-/// peer cannot crowd out another. An address of the local side is never taken over by the mesh while it is fresh.
+/// Memory is taken when a port is added, never per frame. Each port and the local side have a limit of their own, so
+/// that one peer cannot crowd out another. An address of the local side is never taken over by the mesh while it is
+/// fresh.
 package struct AddressTable: Sendable {
     /// What became of an address that was seen.
     package enum Outcome: Equatable, Sendable {
@@ -199,8 +200,8 @@ extension AddressTable {
         if let port = place.port { countByPort[port.value] += delta } else { localCount += delta }
     }
 
-    /// Removes by shifting back, so that no tombstones pile up. What a removal shifts into the hole comes from a later slot, or
-    /// by wrapping around from an early one that was examined already: one pass sees every entry.
+    /// Removes by shifting back, so that no tombstones pile up. What a removal shifts into the hole comes from a
+    /// later slot, or by wrapping around from an early one that was examined already: one pass sees every entry.
     private mutating func removeAll(where isRemoved: (Entry) -> Bool) {
         var index = 0
         while index < entries.count {

@@ -2,8 +2,9 @@ import MeshBase
 
 /// What ARP and neighbour discovery said about which hardware address an IP address has.
 ///
-/// A binding is used for `freshNanoseconds` after its owner last spoke, then the question goes to the mesh again: so a host that
-/// changed its hardware address is shadowed for a minute at most, and at once is not answered for when anything contradicts.
+/// A binding is used for `freshNanoseconds` after its owner last spoke, then the question goes to the mesh again: so
+/// a host that changed its hardware address is shadowed for a minute at most, and at once is not answered for when
+/// anything contradicts.
 struct BindingTable: Sendable {
     /// Whose address it is: IP address and VLANs.
     struct Key: Hashable, Sendable {
@@ -21,8 +22,8 @@ struct BindingTable: Sendable {
         var contestedUntil = Instant.zero
     }
 
-    /// 60 s: neighbour caches of hosts keep an unconfirmed entry for 15 to 45 s (RFC 4861 section 10), so a shorter time
-    /// would answer hardly anything, and a longer one would shadow a moved host for longer.
+    /// 60 s: neighbour caches of hosts keep an unconfirmed entry for 15 to 45 s (RFC 4861 section 10), so a shorter
+    /// time would answer hardly anything, and a longer one would shadow a moved host for longer.
     static let freshNanoseconds: UInt64 = 60_000_000_000
     /// For each port and the local side: 256 hosts with one address of version 4 and three of version 6.
     static let bindingsPerPlaceMax = 1_024
@@ -45,8 +46,9 @@ struct BindingTable: Sendable {
 
     /// Notes that `hardwareAddress` at `place` spoke as the owner of `key`.
     ///
-    /// - Parameter isRouter: `nil` when the message does not say. Then a mesh binding is refreshed or contradicted but not made:
-    ///   answering with a wrong router flag would remove a default router from a host (RFC 4861 section 7.2.5).
+    /// - Parameter isRouter: `nil` when the message does not say. Then a mesh binding is refreshed or contradicted but
+    ///   not made: answering with a wrong router flag would remove a default router from a host (RFC 4861 section
+    ///   7.2.5).
     mutating func claim(
         _ key: Key, by hardwareAddress: EthernetAddress, at place: Place, isRouter: Bool?, now: Instant
     ) {

@@ -5,17 +5,18 @@ extension EthernetSwitch {
     public struct Configuration: Equatable, Sendable {
         /// The TAP's own address, which is local for ever; `nil` when unknown.
         public var localAddress: EthernetAddress?
-        /// Addresses learned from one peer, 1 to 16,384. 256 is a home or office LAN behind a peer; a peer that invents addresses
-        /// can take no more.
+        /// Addresses learned from one peer, 1 to 16,384. 256 is a home or office LAN behind a peer; a peer that
+        /// invents addresses can take no more.
         public var addressesPerPeerMax: Int {
             didSet { addressesPerPeerMax = Self.clamped(addressesPerPeerMax) }
         }
-        /// Seconds after which an address that was not seen is forgotten; 300 is the default of IEEE 802.1Q (table 8-6).
+        /// Seconds after which an address that was not seen is forgotten; 300 is the default of IEEE 802.1Q (table
+        /// 8-6).
         public var ageSeconds: UInt64
         /// How fast each peer may be sent flooded frames.
         public var floodLimit: FloodLimit
-        /// Whether spanning tree, LLDP and their like pass. Off: they would join the trees of LANs that have nothing to do with each
-        /// other. Pause frames (IEEE 802.3 annex 31B) never pass.
+        /// Whether spanning tree, LLDP and their like pass. Off: they would join the trees of LANs that have nothing
+        /// to do with each other. Pause frames (IEEE 802.3 annex 31B) never pass.
         public var forwardsBridgeProtocol: Bool
         /// Whether ARP requests and neighbour solicitations are answered here when the answer is known.
         public var answersAddressResolution: Bool

@@ -81,7 +81,8 @@ extension EthernetSwitch {
         return .deliver
     }
 
-    /// Every port whose limit allows. A frame counts once for each 1,514 bytes begun, so that a superframe does not pass as one.
+    /// Every port whose limit allows. A frame counts once for each 1,514 bytes begun, so that a superframe does not
+    /// pass as one.
     private mutating func flood(byteCount: Int, at now: Instant, ports: inout [PortIndex]) -> LocalVerdict {
         guard !activePorts.isEmpty else { return .drop(.noPort) }
         let frameCount = UInt64((byteCount + 1_513) / 1_514)

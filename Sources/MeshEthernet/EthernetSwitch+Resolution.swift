@@ -47,8 +47,9 @@ extension EthernetSwitch {
 
     /// Answers the question in `frame`, from the TAP, if it is one and the answer is known.
     ///
-    /// Never a probe for duplicates or an announcement, which are meant for the owner of the address; never a unicast question, by
-    /// which a host asks whether that very neighbour is still there; and only for an owner that is known to live at a peer.
+    /// Never a probe for duplicates or an announcement, which are meant for the owner of the address; never a unicast
+    /// question, by which a host asks whether that very neighbour is still there; and only for an owner that is known
+    /// to live at a peer.
     ///
     /// - Returns: `true` when the answer is in `reply`.
     func answer(_ frame: borrowing EthernetFrameView, at now: Instant, into reply: inout [UInt8]) -> Bool {

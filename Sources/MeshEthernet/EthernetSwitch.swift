@@ -5,9 +5,9 @@ public import MeshBase
 ///     TAP --receivedFromLocal--> learn, refuse, answer --> one port, or all under their flood limits
 ///     TAP <------- .deliver ---- learn, refuse, snoop <--receivedFromPeer-- peer
 ///
-/// A frame from the mesh goes to the TAP or nowhere (split horizon): with a mesh in which each node reaches each other, that alone
-/// keeps the mesh itself free of loops. Loops through a LAN are found by `LoopGuard`. Nothing in a frame is trusted, and no
-/// input traps. No clock and no I/O: time is passed in, and what must be sent is handed out.
+/// A frame from the mesh goes to the TAP or nowhere (split horizon): with a mesh in which each node reaches each
+/// other, that alone keeps the mesh itself free of loops. Loops through a LAN are found by `LoopGuard`. Nothing in a
+/// frame is trusted, and no input traps. No clock and no I/O: time is passed in, and what must be sent is handed out.
 ///
 /// No memory is taken per frame: the tables get theirs when a port is added, `ports` and `reply` are the caller's and
 /// keep their capacity. ARP, neighbour discovery and loop probes may allocate.
@@ -109,7 +109,8 @@ public struct EthernetSwitch: Sendable {
         loopGuard.remove(port)
     }
 
-    /// Replaces the UDP endpoints of the mesh's own records, at most 8,192: frames from the TAP to one of them are dropped.
+    /// Replaces the UDP endpoints of the mesh's own records, at most 8,192: frames from the TAP to one of them are
+    /// dropped.
     public mutating func setTunnelEndpoints(_ endpoints: [Endpoint]) { self.endpoints.replace(with: endpoints) }
 
     /// Does what is due: loop probes, ageing, opening a blocked TAP. Appends to `actions`.
@@ -131,7 +132,8 @@ public struct EthernetSwitch: Sendable {
         bindings.removeAged(at: now)
     }
 
-    /// Takes the events that happened since the last call, oldest first; at most `eventsMax`, further ones are counted as lost.
+    /// Takes the events that happened since the last call, oldest first; at most `eventsMax`, further ones are
+    /// counted as lost.
     public mutating func takeEvents() -> [SwitchEvent] {
         defer { events = [] }
         return events

@@ -7,9 +7,9 @@ public struct FloodLimit: Equatable, Sendable {
     /// Copies that may go at once after a pause; at least 1.
     public var burstFrames: UInt32
 
-    /// 1,000 frames a second is 12 Mbit/s of full frames: more than the chatter of a LAN with hundreds of hosts (under 100
-    /// a second) and one multicast television stream (760 a second), and little enough that a storm leaves a link usable.
-    /// A burst of 1,024 lets a scan of all addresses of a /22 network through unharmed.
+    /// 1,000 frames a second is 12 Mbit/s of full frames: more than the chatter of a LAN with hundreds of hosts
+    /// (under 100 a second) and one multicast television stream (760 a second), and little enough that a storm leaves
+    /// a link usable. A burst of 1,024 lets a scan of all addresses of a /22 network through unharmed.
     public static let standard = FloodLimit(framesPerSecond: 1_000, burstFrames: 1_024)
 
     /// Makes a limit; values outside the ranges are moved to their ends.
@@ -34,7 +34,8 @@ struct FloodBucket: Sendable {
         creditNanoseconds = costNanoseconds * burstFrames
     }
 
-    /// Takes the price of `frameCount` copies, at most a whole burst; `false` and nothing taken when too little is left.
+    /// Takes the price of `frameCount` copies, at most a whole burst; `false` and nothing taken when too little is
+    /// left.
     mutating func take(_ frameCount: UInt64, at now: Instant) -> Bool {
         let creditMax = costNanoseconds * burstFrames
         let refill = min(now.nanoseconds(since: filledAt), creditMax)

@@ -2,48 +2,51 @@ import MeshBase
 
 /// Finds out that the LAN behind the TAP is linked to the mesh by a second node, and decides which of the two blocks.
 ///
-/// **What a loop does.** The other rules of the switch end most of it: both nodes hear each station of the LAN, and a copy that comes
-/// by the mesh with the address of a local station is dropped. What the other node delivers from the mesh is heard too,
-/// so that remote stations are taken for local ones and all their frames dropped: they are cut off. And a storm it is where the
-/// table is full or the address damped. Only ending the loop helps against both.
+/// **What a loop does.** The other rules of the switch end most of it: both nodes hear each station of the LAN, and a
+/// copy that comes by the mesh with the address of a local station is dropped. What the other node delivers from the
+/// mesh is heard too, so that remote stations are taken for local ones and all their frames dropped: they are cut
+/// off. And a storm it is where the table is full or the address damped. Only ending the loop helps against both.
 ///
-/// **What is sent where.** With nodes A and B bridged to one LAN, a frame circles A - mesh - B - TAP of B - LAN - TAP of A, and
-/// the other way round. A sends its probe into the mesh, one to each peer, never out of its own TAP. B treats it as any multicast
-/// and writes it to its TAP; if B's LAN is A's LAN, it comes in by A's TAP, and the circle is proven.
-/// The other way round (out of A's TAP, through B, back by the mesh) would depend on B's flood limit, which is used up just
-/// then, would show A's token to the LAN of A, and could be sent back by any peer. This way the token is seen only by the
-/// peer and by the LAN behind it; only who has a foot in that LAN *and* in A's can bring it to A's TAP, and with that a loop
-/// exists. A frame from a peer never reaches the code that listens for returning probes. The circle need not be of ShadowMesh
-/// alone: a cable or another tunnel between the LANs of A and B is found as well.
+/// **What is sent where.** With nodes A and B bridged to one LAN, a frame circles A - mesh - B - TAP of B - LAN - TAP
+/// of A, and the other way round. A sends its probe into the mesh, one to each peer, never out of its own TAP. B
+/// treats it as any multicast and writes it to its TAP; if B's LAN is A's LAN, it comes in by A's TAP, and the circle
+/// is proven. The other way round (out of A's TAP, through B, back by the mesh) would depend on B's flood limit,
+/// which is used up just then, would show A's token to the LAN of A, and could be sent back by any peer. This way the
+/// token is seen only by the peer and by the LAN behind it; only who has a foot in that LAN *and* in A's can bring it
+/// to A's TAP, and with that a loop exists. A frame from a peer never reaches the code that listens for returning
+/// probes. The circle need not be of ShadowMesh alone: a cable or another tunnel between the LANs of A and B is found
+/// as well.
 ///
 /// **What counts.** A probe that came in by the TAP with this process's number and a token that verifies (a keyed hash
 /// over port, generation and time), sent at most `holdSeconds` ago through a port that was not removed since. Probes of
 /// others that come in by the TAP are never sent on into the mesh and never block anything, since this node cannot
 /// verify them; they are reported, as they show that some other node delivers to this LAN.
 ///
-/// **Who blocks.** B finds the same at the same time; if both blocked, the LAN would lose the mesh. Each probe carries the
-/// random number of its sender, so both know both numbers. Of each pair the lower number goes on, the higher one blocks its TAP: as
-/// with spanning tree (IEEE 802.1D), the LAN keeps exactly one designated way into the mesh. While the other number is unknown, both
-/// block. If the higher one has not said for `graceSeconds` that it blocks (its probes may be filtered on their way), the lower one blocks
-/// as well: no link is better than a storm. Blocking the mesh port between A and B alone would not do: a third node C would still get each frame of the
-/// LAN twice, and what C sends would come back to it.
+/// **Who blocks.** B finds the same at the same time; if both blocked, the LAN would lose the mesh. Each probe
+/// carries the random number of its sender, so both know both numbers. Of each pair the lower number goes on, the
+/// higher one blocks its TAP: as with spanning tree (IEEE 802.1D), the LAN keeps exactly one designated way into the
+/// mesh. While the other number is unknown, both block. If the higher one has not said for `graceSeconds` that it
+/// blocks (its probes may be filtered on their way), the lower one blocks as well: no link is better than a storm.
+/// Blocking the mesh port between A and B alone would not do: a third node C would still get each frame of the LAN
+/// twice, and what C sends would come back to it.
 ///
-/// **What passes a blocked TAP.** Probes in both directions, so that the end of the loop is seen: when none has come back for
-/// `holdSeconds`, the TAP opens. So it does when the forwarding node dies.
+/// **What passes a blocked TAP.** Probes in both directions, so that the end of the loop is seen: when none has come
+/// back for `holdSeconds`, the TAP opens. So it does when the forwarding node dies.
 ///
-/// **What is unlearned.** While the loop was open, addresses were learned at wrong places. Both ends forget all when they find it
-/// and when the one that blocks says so (a flag in its probes), and once more a round later, for frames that were on their way;
-/// all others forget what they learned from the node that blocked.
+/// **What is unlearned.** While the loop was open, addresses were learned at wrong places. Both ends forget all when
+/// they find it and when the one that blocks says so (a flag in its probes), and once more a round later, for frames
+/// that were on their way; all others forget what they learned from the node that blocked.
 ///
-/// Nodes on one LAN that are not peers of each other, only of common ones, cannot find each other this way; that is what
-/// the report of foreign probes is for.
+/// Nodes on one LAN that are not peers of each other, only of common ones, cannot find each other this way; that is
+/// what the report of foreign probes is for.
 struct LoopGuard: Sendable {
     /// 2 s: a storm is held down by the flood limits meanwhile, and a probe of 60 bytes costs a link 240 bit/s.
     static let intervalMilliseconds: UInt64 = 2_000
     /// Five intervals: a LAN that loses four probes in a row does not open the loop again.
     static let holdSeconds: UInt64 = 10
     private static let holdNanoseconds = holdSeconds * 1_000_000_000
-    /// Three intervals: the other one finds the loop within one, and says so in its next probes, of which two may be lost.
+    /// Three intervals: the other one finds the loop within one, and says so in its next probes, of which two may be
+    /// lost.
     static let graceSeconds: UInt64 = 6
     private static let graceNanoseconds = graceSeconds * 1_000_000_000
     /// Probes accepted from one peer in an interval: the regular one and those for up to three changes of state.

@@ -61,7 +61,8 @@ package struct LoopProbe: Equatable, Sendable {
 
     /// The whole frame, 60 bytes.
     package func frame() -> [UInt8] {
-        // A unicast, locally administered source of its own: with the TAP's address a bridge would learn that at a wrong port.
+        // A unicast, locally administered source of its own: with the TAP's address a bridge would learn that at a
+        // wrong port.
         let source = (sender & 0xFCFF_FFFF_FFFF) | 0x0200_0000_0000
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Self.byteCount)

@@ -68,8 +68,8 @@ struct NeighborMessage {
 
     /// Writes to `reply` the advertisement in which `owner` answers this solicitation, under the tags of `frame`.
     ///
-    /// Solicited, so that it confirms reachability; not overriding, as it speaks for another (RFC 4861 section 7.2.8): whatever
-    /// the owner itself says replaces it at once.
+    /// Solicited, so that it confirms reachability; not overriding, as it speaks for another (RFC 4861 section
+    /// 7.2.8): whatever the owner itself says replaces it at once.
     func writeAnswer(
         from owner: EthernetAddress, isRouter: Bool, to frame: borrowing EthernetFrameView, into reply: inout [UInt8]
     ) {

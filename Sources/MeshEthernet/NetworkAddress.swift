@@ -1,6 +1,7 @@
 import MeshBase
 
-/// An IP address in two words: version 4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). Unlike `IPAddress`, it needs no memory.
+/// An IP address in two words: version 4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2). Unlike `IPAddress`, it needs
+/// no memory.
 package struct NetworkAddress: Hashable, Sendable {
     /// The first eight bytes.
     package let high: UInt64

@@ -1,6 +1,7 @@
 import MeshBase
 
-/// The UDP addresses at which the mesh's own records are received; a frame that goes there would carry the tunnel inside itself.
+/// The UDP addresses at which the mesh's own records are received; a frame that goes there would carry the tunnel
+/// inside itself.
 struct TunnelEndpoints: Sendable {
     /// 32 candidates for each of 256 peers; a longer list is cut, as each further one only costs memory.
     static let endpointsMax = 8_192

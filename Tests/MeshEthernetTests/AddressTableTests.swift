@@ -94,6 +94,22 @@ import Testing
         }
     }
 
+    /// Half full, so that runs of slots wrap around the end of the table.
+    @Test(arguments: seeds(1...20)) func removingOnePortFromAFullTableLosesNothingElse(seed: UInt64) {
+        var table = makeTable(perPort: 2_048, ports: 2, seed: seed)
+        let places = [Place.local, .local, Place(port(0)), Place(port(1))]
+        for value in 0..<8_192 as Range<UInt64> {
+            let outcome = table.learn(.init(value: 0x1000 + value), from: places[Int(value % 4)], at: instant(0))
+            #expect(outcome == .learned)
+        }
+        table.removeAll(at: Place(port(0)))
+        #expect(table.count == 6_144)
+        for value in 0..<8_192 as Range<UInt64> {
+            let expected = value % 4 == 2 ? nil : places[Int(value % 4)]
+            #expect(table.locate(.init(value: 0x1000 + value), at: instant(1)) == expected, "seed \(seed)")
+        }
+    }
+
     /// A plain dictionary does the same without limits of slots; removal by shifting back must never lose an entry.
     @Test(arguments: seeds(1...20)) func tableAgreesWithADictionary(seed: UInt64) {
         var random = SeedExpander(seed: seed)

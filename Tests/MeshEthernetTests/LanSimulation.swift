@@ -42,8 +42,9 @@ struct LanSimulation {
     /// A host of `lan` sends `frame`.
     mutating func send(_ frame: [UInt8], on lan: Int) { transmit(frame, on: lan, by: nil) }
 
-    /// Lets the nodes of `lan` hear as many local stations as they can remember. Otherwise a storm dies by itself: each node hears on
-    /// the LAN what another one delivered, takes its source for a local station, and drops the copies that come by the mesh.
+    /// Lets the nodes of `lan` hear as many local stations as they can remember. Otherwise a storm dies by itself:
+    /// each node hears on the LAN what another one delivered, takes its source for a local station, and drops the
+    /// copies that come by the mesh.
     mutating func fillLocalTables(on lan: Int) {
         var ports: [PortIndex] = []
         var reply: [UInt8] = []

@@ -106,4 +106,25 @@ import Testing
         #expect(bench.ethernet.learnedAddresses(at: instant(1.1)).map(\.address.value) == [0x0200_0000_0006])
         #expect(bench.ethernet.takeEvents() == [.peerPortBlocked(port(0), true)])
     }
+
+    @Test func whenThePeerOfAProvenLoopBlocksEverythingIsForgotten() throws {
+        var (bench, frame) = try makeBench()
+        var other = probe
+        other.sender = .max
+        other.isSenderBlocked = false
+        _ = bench.peer(other.frame(), on: 0, at: 1.05)
+        _ = bench.local(frame, at: 1.1)
+        _ = bench.timeout(at: 3)
+        #expect(!bench.ethernet.isLocalPortBlocked)
+        _ = bench.local(Frames.ethernet(to: 2, from: 0x0200_0000_0004), at: 3.1)
+        other.isSenderBlocked = true
+        _ = bench.peer(other.frame(), on: 0, at: 3.2)
+        #expect(bench.ethernet.addressCount == 0, "a remote station may have been taken for a local one")
+        _ = bench.local(Frames.ethernet(to: 2, from: 0x0200_0000_0004), at: 3.3)
+        _ = bench.timeout(at: 5)
+        #expect(bench.ethernet.addressCount == 0, "and once more, for frames that were on their way")
+        _ = bench.local(Frames.ethernet(to: 2, from: 0x0200_0000_0004), at: 5.1)
+        _ = bench.timeout(at: 7)
+        #expect(bench.ethernet.addressCount == 1)
+    }
 }
