@@ -15,6 +15,18 @@ let strictSettings: [SwiftSetting] = [
     .treatWarning("DeprecatedDeclaration", as: .warning),
 ]
 
+/// The daemon with the Swift libraries inside: runs where no Swift is installed, and in 5 MB less memory. The Makefile asks
+/// for it where the toolchain has the static libraries.
+let staticLinking: [LinkerSetting] =
+    Context.environment["SHADOWMESH_STATIC_STDLIB"] == "1"
+    ? [
+        .unsafeFlags([
+            "-static-stdlib", "-Xlinker", "--gc-sections", "-lFoundation", "-lCoreFoundation",
+            "-lFoundationInternationalization", "-lFoundationEssentials", "-l_FoundationICU", "-l_FoundationCShims",
+            "-l_FoundationCollections", "-lstdc++",
+        ])
+    ] : []
+
 let package = Package(
     name: "shadowmesh",
     products: [],
@@ -87,7 +99,8 @@ let package = Package(
                 "MeshBase", "MeshControl", "MeshCrypto", "MeshNode", "MeshRelayServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
-            ]),
+            ],
+            linkerSettings: staticLinking),
         .target(name: "WanModel", dependencies: ["MeshBase", "MeshLinux"], path: "Lab/WanModel"),
         .executableTarget(
             name: "shadowmesh-wan", dependencies: ["MeshBase", "MeshLinux", "WanModel"], path: "Lab/WanEmulator"),

@@ -140,9 +140,10 @@ def meet(result):
 def use(result):
     say("\nThe tunnel, used:")
     other = ADDRESS["belgium-rpi"]
-    text = run("uk-vps", "ping", "-c", "15", "-i", "0.2", "-q", other).stdout
+    text = run("uk-vps", "ping", "-c", "15", "-i", "0.2", other).stdout
     result["ping_loss"] = float(re.search(r"([\d.]+)% packet loss", text).group(1)) / 100
-    result["rtt_relay_ms"] = float(re.search(r"= [\d.]+/([\d.]+)/", text).group(1))
+    times = [float(time) for time in re.findall(r"time=([\d.]+) ms", text)]
+    result["rtt_relay_ms"] = statistics.median(times) if times else 0.0
     step("ping through the relay", f"{result['rtt_relay_ms']:.1f} ms, {result['ping_loss']:.0%} lost")
     text = subprocess.run(
         [SHADOWMESH, "ping", "belgium-rpi", "-c", "3", "--socket", str(DIRECTORY / "uk-vps.sock")],
@@ -243,12 +244,12 @@ def handshakes(result, nodes):
 
         def both():
             states = [is_established(site) for site in nodes]
-            return all(states) and states[0]["session"] and states[1]["session"] and \
-                states[0]["session"]["id"] == states[1]["session"]["id"] != old and states
+            names = {state["session"]["id"] if state and "session" in state else None for state in states}
+            return len(names) == 1 and names.isdisjoint({old, None}) and states
 
         ends = wait_until("both hosts have the new session", both, pause=0.05)
-        walls.append(max(end["handshake"]["durationMicroseconds"] for end in ends) / 1000)
-        processor.append(sum(end["handshake"]["cpuMicroseconds"] for end in ends) / 1000)
+        walls.append(max(end["handshake"]["duration_microseconds"] for end in ends) / 1000)
+        processor.append(sum(end["handshake"]["cpu_microseconds"] for end in ends) / 1000)
         sizes.append(ends[0]["handshake"]["bytes"])
     result["handshake_ms"] = round(statistics.median(walls), 2)
     result["handshake_cpu_ms"] = round(statistics.median(processor), 2)

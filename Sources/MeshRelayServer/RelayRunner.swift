@@ -46,7 +46,15 @@ public enum RelayRunner {
         if let tls = configuration.tls { return try material(certificate: tls.certificate, key: tls.key) }
         let certificate = configuration.stateDirectory + "/tls.crt"
         let key = configuration.stateDirectory + "/tls.key"
-        if let kept = try? material(certificate: certificate, key: key) { return kept }
+        do throws(SystemCallError) {
+            _ = try AtomicFile.read(certificate, byteCountMax: 1 << 20)
+            return try material(certificate: certificate, key: key)
+        } catch where error.name == "ENOENT" {
+            return try makeMaterial(certificate: certificate, key: key)
+        }
+    }
+
+    private static func makeMaterial(certificate: String, key: String) throws -> TLSMaterial {
         let made = try TLSMaterial.selfSigned(commonName: "shadowmesh relay", validDays: certificateDays)
         try AtomicFile.write(Array(made.keyPEM.utf8), to: key, mode: 0o600, overwrite: true)
         try AtomicFile.write(Array(made.certificatePEM.utf8), to: certificate, mode: 0o644, overwrite: true)

@@ -1,0 +1,49 @@
+# ShadowMesh: `make demo` shows it, `make test` tests it. Both do all set-up by themselves.
+# Needs Swift 6.3; root for everything that makes namespaces.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# One configuration for everything: a debug build of the cryptography is ten times slower and would be built besides.
+SWIFT_BUILD := swift build -c release
+SWIFT_TEST := swift test -c release --skip-build
+# Link the Swift libraries into the daemon where the toolchain has them as archives.
+SWIFT_RESOURCES := $(shell swift -print-target-info 2>/dev/null | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')
+ifneq ($(wildcard $(SWIFT_RESOURCES)_static/linux/libFoundation.a),)
+export SHADOWMESH_STATIC_STDLIB := 1
+endif
+SEEDS ?= 10000
+SECONDS_EACH ?= 10
+
+.PHONY: help build demo demo-keep test lint simulate fuzz vectors-check bench-micro dependencies clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+dependencies: ## Install what the lab needs, where it is missing
+	@Lab/install-dependencies.sh
+
+build: ## Build the programs
+	@$(SWIFT_BUILD) --product shadowmesh
+	@$(SWIFT_BUILD) --product shadowmesh-wan
+
+demo: dependencies build ## Two hosts and a relay in namespaces: meet, handshake, use the tunnel (root)
+	@Lab/demo.sh
+
+demo-keep: dependencies build ## The same, and leave it up for playing (root)
+	@Lab/demo.sh keep
+
+test: dependencies lint ## Everything: clean-build import check, unit, simulator and lab tests
+	@$(SWIFT_BUILD) --build-tests --explicit-target-dependency-import-check error
+	@$(SWIFT_TEST)
+
+lint: ## Check the format of all sources
+	@swift format lint --strict --recursive --parallel Package.swift Sources Tests Lab
+
+simulate: ## Simulate whole meshes: make simulate SEEDS=100000 [FIRST=1]
+	@$(SWIFT_BUILD) --build-tests
+	@MESH_SEEDS=$(SEEDS) MESH_SEED=$(or $(FIRST),1) $(SWIFT_TEST) --filter MeshSimTests
+
+clean: ## Remove everything that was built
+	@rm -rf .build .build-* out
