@@ -29,7 +29,32 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
+        .target(name: "CMeshAEAD", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
+        .target(name: "CMeshLinux", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "MeshBase"),
+        .target(name: "MeshWire", dependencies: ["MeshBase"]),
+        .target(
+            name: "MeshCrypto",
+            dependencies: [
+                "CMeshAEAD", "MeshBase", "MeshWire", .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+            ]),
+        .target(name: "MeshProtocol", dependencies: ["MeshBase", "MeshCrypto", "MeshWire"]),
+        .target(name: "MeshLinux", dependencies: ["CMeshLinux", "MeshBase"]),
+        .target(name: "MeshDataPlane", dependencies: ["MeshBase", "MeshLinux"]),
+        .target(
+            name: "MeshTransport",
+            dependencies: [
+                "MeshBase",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+            ]),
         .target(
             name: "MeshControl",
             dependencies: [
@@ -39,18 +64,33 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .target(
-            name: "MeshCrypto",
+            name: "MeshRelayServer",
             dependencies: [
-                .product(name: "Crypto", package: "swift-crypto"),
-                .product(name: "CryptoExtras", package: "swift-crypto"),
+                "MeshBase", "MeshControl", "MeshCrypto", "MeshLinux", "MeshProtocol", "MeshTransport", "MeshWire",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
+        .target(name: "MeshEthernet", dependencies: ["MeshBase"]),
+        .target(
+            name: "MeshNode",
+            dependencies: [
+                "MeshBase", "MeshControl", "MeshCrypto", "MeshDataPlane", "MeshEthernet", "MeshLinux", "MeshProtocol",
+                "MeshTransport", "MeshWire",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .executableTarget(
             name: "shadowmesh",
             dependencies: [
-                "MeshBase", "MeshControl", "MeshCrypto",
+                "MeshBase", "MeshControl", "MeshCrypto", "MeshNode", "MeshRelayServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
             ]),
+        .target(name: "WanModel", dependencies: ["MeshBase", "MeshLinux"], path: "Lab/WanModel"),
+        .executableTarget(
+            name: "shadowmesh-wan", dependencies: ["MeshBase", "MeshLinux", "WanModel"], path: "Lab/WanEmulator"),
+        .target(name: "MeshSim", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
         .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
         .testTarget(
             name: "MeshControlTests",
@@ -60,7 +100,22 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
-        .testTarget(name: "MeshCryptoTests", dependencies: ["MeshCrypto"]),
+        .testTarget(name: "MeshCryptoTests", dependencies: ["MeshBase", "MeshCrypto"]),
+        .testTarget(name: "MeshEthernetTests", dependencies: ["MeshBase", "MeshEthernet"]),
+        .testTarget(name: "MeshLinuxTests", dependencies: ["MeshBase", "MeshLinux"]),
+        .testTarget(
+            name: "MeshLabTests", dependencies: ["MeshBase", "MeshDataPlane", "MeshLinux", "shadowmesh-wan"]),
+        .testTarget(name: "WanModelTests", dependencies: ["MeshBase", "MeshLinux", "WanModel"]),
+        .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshSim"]),
+        .testTarget(
+            name: "MeshTransportTests",
+            dependencies: [
+                "MeshBase",
+                "MeshTransport",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

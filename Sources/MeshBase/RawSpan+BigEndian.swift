@@ -26,6 +26,19 @@ extension MutableRawSpan {
     {
         storeBytes(of: value.bigEndian, toByteOffset: offset, as: Integer.self)
     }
+
+    /// Copies `bytes` to `offset`; traps when they do not fit.
+    @inlinable
+    @_lifetime(self: copy self)
+    public mutating func store(_ bytes: RawSpan, at offset: Int) {
+        precondition(offset >= 0 && bytes.byteCount <= byteCount - offset)
+        // SAFETY: the target has room (precondition above); both pointers are used only inside the closures.
+        unsafe withUnsafeMutableBytes { target in
+            unsafe bytes.withUnsafeBytes { source in
+                unsafe UnsafeMutableRawBufferPointer(rebasing: target[offset...]).copyMemory(from: source)
+            }
+        }
+    }
 }
 
 extension Span<UInt8> {
@@ -34,5 +47,14 @@ extension Span<UInt8> {
     public var rawBytes: RawSpan {
         // SAFETY: `UInt8` has no padding, the only reason why `Span.bytes` is marked unsafe.
         @_lifetime(copy self) get { unsafe bytes }
+    }
+}
+
+extension MutableSpan<UInt8> {
+    /// The same memory as raw bytes.
+    @inlinable
+    public var mutableRawBytes: MutableRawSpan {
+        // SAFETY: `UInt8` has no padding, the only reason why `MutableSpan.mutableBytes` is marked unsafe.
+        @_lifetime(&self) mutating get { unsafe mutableBytes }
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import MeshControl
+import MeshCrypto
 
 /// `shadowmesh id`.
 struct IDCommand: AsyncParsableCommand {
@@ -10,7 +11,8 @@ struct IDCommand: AsyncParsableCommand {
         commandName: "id",
         abstract: "Print the peer ID of an identity.",
         discussion: """
-            Others put the ID into peers: of their configuration, as peer_id, or the public key as public_key.
+            Others put the ID into peers: of their configuration, as peer_id, or the
+            public key as public_key.
 
             Examples:
               shadowmesh id
@@ -29,12 +31,8 @@ struct IDCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Running.run {
-            let seeds = try IdentityBridge.readSeeds(identity, passphraseFile: passphraseFile)
-            if publicKey {
-                Running.show(Base64.encode(try IdentityBridge.publicKey(seeds: seeds)))
-            } else {
-                Running.show("\(try IdentityBridge.peerID(seeds: seeds))")
-            }
+            let found = try IdentityBridge.read(identity, passphraseFile: passphraseFile)
+            Running.show(publicKey ? Base64.encode(found.publicIdentity.bytes) : "\(found.id)")
         }
     }
 }

@@ -1,42 +1,14 @@
-import MeshBase
 import MeshControl
 import MeshCrypto
 
-/// The command line's calls into the identity of MeshCrypto.
+/// Identities on disk: a file of MeshControl's, its content of MeshCrypto's.
 enum IdentityBridge {
-    /// What this build lacks.
-    struct Unavailable: Error, CustomStringConvertible {
-        let description = "this build has no key generation"
-    }
-
-    /// Two fresh seeds.
-    static func makeSeeds() -> (mldsa: [UInt8], ed25519: [UInt8]) {
-        var generator = SystemRandomNumberGenerator()
-        func seed() -> [UInt8] {
-            (0..<IdentityFile.seedByteCount).map { _ in UInt8.random(in: 0...255, using: &generator) }
-        }
-        return (seed(), seed())
-    }
-
-    /// The peer ID of the identity that grows from the seeds.
-    static func peerID(seeds: (mldsa: [UInt8], ed25519: [UInt8])) throws -> PeerID { throw Unavailable() }
-
-    /// The public identity, 2,624 bytes.
-    static func publicKey(seeds: (mldsa: [UInt8], ed25519: [UInt8])) throws -> [UInt8] { throw Unavailable() }
-
-    /// The peer ID of a public identity.
-    static func peerID(publicKey: [UInt8]) -> PeerID {
-        guard let id = PeerID(bytes: [UInt8](repeating: 0, count: PeerID.byteCount)) else {
-            preconditionFailure("the count is that of an ID")
-        }
-        return id
-    }
-
-    /// Reads the seeds of an identity file, with its passphrase from wherever there is one.
-    static func readSeeds(_ path: String, passphraseFile: String?) throws -> (mldsa: [UInt8], ed25519: [UInt8]) {
+    /// Reads an identity, its passphrase from wherever there is one.
+    static func read(_ path: String, passphraseFile: String?) throws -> Identity {
         let file = try IdentityStore.read(path)
+        let seeds: (mldsa: [UInt8], ed25519: [UInt8])
         do throws(IdentityFileError) {
-            return try IdentityFile.decode(file) {
+            seeds = try IdentityFile.decode(file) {
                 try Passphrase.read(
                     file: passphraseFile, credentialsDirectory: Running.environment["CREDENTIALS_DIRECTORY"],
                     prompt: "Passphrase of \(path): ")
@@ -44,6 +16,16 @@ enum IdentityBridge {
         } catch {
             throw IdentityProblem(path: path, error: error)
         }
+        return try Identity(mldsaSeed: Secret(seeds.mldsa), ed25519Seed: Secret(seeds.ed25519))
+    }
+
+    /// Makes an identity and writes it, encrypted where there is a passphrase.
+    static func create(_ path: String, passphrase: [UInt8]?) throws -> Identity {
+        var entropy = EntropySource.system
+        let identity = try Identity(entropy: &entropy)
+        let seeds = (mldsa: identity.seeds.mldsa.exposed(), ed25519: identity.seeds.ed25519.exposed())
+        try IdentityStore.create(path, try IdentityFile.encode(seeds: seeds, passphrase: passphrase))
+        return identity
     }
 }
 

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Installs what the lab and the demo use, on Debian and Ubuntu; does nothing when all of it is there.
+set -euo pipefail
+
+# command:package. Commands of /usr/sbin count though it is not in everybody's PATH.
+TOOLS=(
+    ip:iproute2 ping:iputils-ping arping:iputils-arping iperf3:iperf3 tcpdump:tcpdump nft:nftables
+    dnsmasq:dnsmasq-base udhcpc:udhcpc python3:python3 ps:procps
+)
+PATH=$PATH:/usr/sbin:/sbin
+
+missing=()
+for tool in "${TOOLS[@]}"; do
+    command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
+done
+if ((${#missing[@]} == 0)); then
+    echo "all tools of the lab are installed"
+    exit 0
+fi
+if ! command -v apt-get >/dev/null; then
+    echo "missing: ${missing[*]} (Debian's names); there is no apt-get here: install them your system's way" >&2
+    exit 1
+fi
+if [[ $(id -u) != 0 ]]; then
+    echo "missing: ${missing[*]}; installing needs root: run 'sudo $0'" >&2
+    exit 1
+fi
+export DEBIAN_FRONTEND=noninteractive
+echo "installing: ${missing[*]}"
+apt-get install -y -q --no-install-recommends "${missing[@]}" </dev/null || {
+    # The lists may be absent or old, as in a fresh container.
+    apt-get update -q </dev/null
+    apt-get install -y -q --no-install-recommends "${missing[@]}" </dev/null
+}

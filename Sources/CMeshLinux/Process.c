@@ -1,0 +1,73 @@
+#ifndef _GNU_SOURCE
+#error "CMeshLinux must be built with _GNU_SOURCE"
+#endif
+#include "CMeshLinux.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+int cmesh_thread_set_name(const char *name) { return -pthread_setname_np(pthread_self(), name); }
+
+int cmesh_signals_block_all(void *former_mask, size_t mask_byte_count) {
+    if (mask_byte_count < sizeof(sigset_t)) return -EINVAL;
+    sigset_t all;
+    sigfillset(&all);
+    return -pthread_sigmask(SIG_SETMASK, &all, (sigset_t *)former_mask);
+}
+
+int cmesh_signals_restore(const void *former_mask, size_t mask_byte_count) {
+    if (mask_byte_count < sizeof(sigset_t)) return -EINVAL;
+    return -pthread_sigmask(SIG_SETMASK, (const sigset_t *)former_mask, NULL);
+}
+
+int cmesh_thread_set_timer_slack(unsigned long nanoseconds) {
+    return prctl(PR_SET_TIMERSLACK, nanoseconds, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+int cmesh_network_namespace_unshare(void) { return unshare(CLONE_NEWNET) < 0 ? -errno : 0; }
+
+int cmesh_network_namespace_enter(const char *path) {
+    int handle = open(path, O_RDONLY | O_CLOEXEC);
+    if (handle < 0) return -errno;
+    int result = setns(handle, CLONE_NEWNET) < 0 ? -errno : 0;
+    close(handle);
+    return result;
+}
+
+int cmesh_mount_namespace_unshare(void) {
+    if (unshare(CLONE_NEWNS) < 0) return -errno;
+    return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ? -errno : 0;
+}
+
+int cmesh_capabilities_keep(uint32_t capabilities) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+    struct __user_cap_data_struct data[2];
+    memset(data, 0, sizeof data);
+    data[0].effective = data[0].permitted = capabilities;
+    return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+int64_t cmesh_clock(int clock) {
+    struct timespec time;
+    if (clock_gettime(clock, &time) < 0) return -errno;
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+const char *cmesh_error_text(int error) {
+    const char *text = strerrordesc_np(error);
+    return text ? text : "unknown error";
+}
+
+const char *cmesh_error_name(int error) {
+    const char *name = strerrorname_np(error);
+    return name ? name : "unknown errno";
+}

@@ -1,0 +1,118 @@
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+// The Linux calls that the Glibc module hides or that need C macros. No policy here.
+// Each function returns a value of 0 or more, or a negated errno: Swift reads one value. EINTR is retried inside.
+
+// ---- Files: descriptors ---------------------------------------------------------------------------------------------
+
+/// close(2); the descriptor is gone whatever is returned.
+int cmesh_close(int descriptor);
+/// read(2): byte count, 0 at the end of a file.
+long cmesh_read(int descriptor, void *_Nonnull bytes, size_t byte_count);
+/// write(2): byte count.
+long cmesh_write(int descriptor, const void *_Nonnull bytes, size_t byte_count);
+
+// ---- Files: whole ---------------------------------------------------------------------------------------------------
+
+typedef struct {
+    uint32_t mode;
+    uint32_t user_id;
+    uint32_t group_id;
+    int64_t byte_count;
+} cmesh_file_status;
+
+/// Opens for reading, close-on-exec, without waiting for the writer of a FIFO.
+int cmesh_file_open_read(const char *_Nonnull path);
+/// Opens a directory, for fsync(2).
+int cmesh_directory_open(const char *_Nonnull path);
+/// Creates a new file for writing: EEXIST when the name exists in any form, a symbolic link included.
+int cmesh_file_create(const char *_Nonnull path, uint32_t mode);
+/// fchmod(2): the mode exactly, without the umask.
+int cmesh_file_set_mode(int descriptor, uint32_t mode);
+int cmesh_file_status_read(int descriptor, cmesh_file_status *_Nonnull status);
+int cmesh_file_is_regular(const cmesh_file_status *_Nonnull status);
+int cmesh_sync(int descriptor);
+/// rename(2).
+int cmesh_rename(const char *_Nonnull from, const char *_Nonnull to);
+/// Renames unless the target exists (EEXIST): renameat2(2), or link(2) where the filesystem does not know that.
+int cmesh_rename_exclusive(const char *_Nonnull from, const char *_Nonnull to);
+int cmesh_unlink(const char *_Nonnull path);
+
+// ---- Network interfaces ---------------------------------------------------------------------------------------------
+
+/// Opens /dev/net/tun close-on-exec and non-blocking.
+int cmesh_tun_open(void);
+/// TUNSETIFF with IFF_NO_PI and IFF_TUN_EXCL: EBUSY when an interface of that name exists.
+int cmesh_tun_attach(int descriptor, const char *_Nonnull name, int is_tap);
+/// The index of an interface in the caller's network namespace.
+int cmesh_interface_index(const char *_Nonnull name);
+int cmesh_interface_set_mac(const char *_Nonnull name, const uint8_t *_Nonnull mac_6);
+int cmesh_interface_mac(const char *_Nonnull name, uint8_t *_Nonnull mac_6);
+int cmesh_interface_set_mtu(const char *_Nonnull name, int mtu);
+int cmesh_interface_mtu(const char *_Nonnull name);
+int cmesh_interface_set_up(const char *_Nonnull name);
+int cmesh_interface_set_queue_length(const char *_Nonnull name, int packet_count);
+/// RTM_NEWADDR over rtnetlink(7), IPv4 (4 bytes) or IPv6 (16 bytes); EEXIST when the address is there already.
+int cmesh_interface_add_address(int index, const uint8_t *_Nonnull address, int address_byte_count, int prefix_length);
+/// inet_pton(3) into 4 or 16 bytes: the byte count, or -EINVAL.
+int cmesh_address_parse(const char *_Nonnull text, uint8_t *_Nonnull address_16);
+
+// ---- Waiting --------------------------------------------------------------------------------------------------------
+
+/// Layout twin of `struct epoll_event`, whose packing Swift does not import.
+typedef struct {
+    uint32_t events;
+    uint64_t token;
+} __attribute__((packed)) cmesh_epoll_event;
+
+enum { CMESH_READABLE = 1, CMESH_WRITABLE = 4, CMESH_ERROR = 8, CMESH_HANG_UP = 16 };
+
+int cmesh_epoll_create(void);
+int cmesh_epoll_add(int epoll, int descriptor, uint32_t events, uint64_t token);
+int cmesh_epoll_modify(int epoll, int descriptor, uint32_t events, uint64_t token);
+int cmesh_epoll_remove(int epoll, int descriptor);
+/// Waits at most `timeout_nanoseconds` (negative: without end). A signal ends the wait with 0 events.
+int cmesh_epoll_wait(int epoll, cmesh_epoll_event *_Nonnull events, int event_count_max, int64_t timeout_nanoseconds);
+/// eventfd(2), close-on-exec and non-blocking.
+int cmesh_eventfd_create(void);
+
+// ---- Local sockets --------------------------------------------------------------------------------------------------
+
+/// Sends one datagram to a Unix socket; a first byte '@' names the abstract namespace (unix(7)).
+int cmesh_unix_datagram_send(const char *_Nonnull path, const void *_Nonnull bytes, size_t byte_count);
+/// A listening SOCK_SEQPACKET socket, mode 0600, non-blocking; EADDRINUSE when the path exists.
+int cmesh_unix_listen(const char *_Nonnull path);
+/// A connection's descriptor, non-blocking.
+int cmesh_unix_accept(int descriptor);
+/// A connection's descriptor, blocking.
+int cmesh_unix_connect(const char *_Nonnull path);
+/// send(2) without SIGPIPE.
+long cmesh_send(int descriptor, const void *_Nonnull bytes, size_t byte_count);
+
+// ---- Process and threads --------------------------------------------------------------------------------------------
+
+/// Names the calling thread (at most 15 bytes).
+int cmesh_thread_set_name(const char *_Nonnull name);
+/// Blocks each signal in the calling thread and stores the former mask.
+int cmesh_signals_block_all(void *_Nonnull former_mask, size_t mask_byte_count);
+int cmesh_signals_restore(const void *_Nonnull former_mask, size_t mask_byte_count);
+/// The calling thread's timers end at most this late.
+int cmesh_thread_set_timer_slack(unsigned long nanoseconds);
+/// Moves the calling thread into a new network namespace.
+int cmesh_network_namespace_unshare(void);
+/// Moves the calling thread into the network namespace at `path` (as under /run/netns).
+int cmesh_network_namespace_enter(const char *_Nonnull path);
+/// Gives the calling thread mounts of its own, from which nothing spreads.
+int cmesh_mount_namespace_unshare(void);
+/// Leaves the calling thread with the capabilities whose bits are set, of the first 32.
+int cmesh_capabilities_keep(uint32_t capabilities);
+/// Nanoseconds of a clock of clock_gettime(2).
+int64_t cmesh_clock(int clock);
+/// The words of an errno ("No such file or directory"); never NULL.
+const char *_Nonnull cmesh_error_text(int error);
+/// The name of an errno ("ENOENT"); never NULL.
+const char *_Nonnull cmesh_error_name(int error);
+/// getrandom(2).
+int cmesh_random(void *_Nonnull bytes, size_t byte_count);

@@ -1,0 +1,119 @@
+internal import Logging
+internal import MeshBase
+internal import MeshControl
+internal import MeshProtocol
+internal import MeshWire
+
+extension NodeDaemon {
+    /// Turns an event of the machine into log lines, timeline and status.
+    func note(_ event: NodeEvent, at now: Instant) {
+        switch event {
+        case .relay(let relay, let event): note(event, of: relay, at: now)
+        case .carrierOpened(let peer, let carrier):
+            peers[peer].step(carrier.isRelay ? "peer at relay" : "direct connection", since: startedAt, at: now)
+            logger.info("peer reachable", metadata: metadata(peer, ["path": "\(path(of: carrier))"]))
+        case .carrierClosed(let peer, let carrier):
+            logger.info("path closed", metadata: metadata(peer, ["path": "\(path(of: carrier))"]))
+            if node.carrier(of: peer) == nil { peers[peer].enter(.unreachable, at: now) }
+        case .handshake(let peer, let progress):
+            peers[peer].step(progress.rawValue, since: startedAt, at: now)
+            if node.session(of: peer) == nil { peers[peer].enter(.handshaking, at: now) }
+            logger.debug("handshake", metadata: metadata(peer, ["step": "\(progress.rawValue)"]))
+        case .handshakeFailed(let peer, let failure):
+            peers[peer].lastError = failure.text
+            logger.warning("handshake failed", metadata: metadata(peer, ["reason": "\(failure.text)"]))
+            if node.session(of: peer) == nil { peers[peer].enter(.connecting, at: now) }
+        case .established(let peer, let summary): note(summary, of: peer, at: now)
+        case .confirmed(let peer):
+            peers[peer].step("session confirmed", since: startedAt, at: now)
+        case .rotated(let peer, let epoch):
+            logger.debug("keys rotated", metadata: metadata(peer, ["epoch": "\(epoch)"]))
+        case .sessionEnded(let peer, let end):
+            peers[peer].lastError = end.text
+            if node.session(of: peer) == nil { peers[peer].enter(.connecting, at: now) }
+            logger.notice("session ended", metadata: metadata(peer, ["reason": "\(end.text)"]))
+        case .sessionLost(let peer):
+            logger.info("the peer has lost the session", metadata: metadata(peer))
+        case .unresponsive(let peer):
+            peers[peer].enter(.unreachable, at: now)
+            peers[peer].lastError = "the peer does not answer; a new handshake is tried"
+            logger.notice("peer does not answer", metadata: metadata(peer))
+        case .pong(let peer, let identifier, let nanoseconds, let carrier):
+            if peers[peer].state == .unreachable { peers[peer].enter(.established, at: now) }
+            answerPing(identifier, peer: peer, microseconds: nanoseconds / 1000, path: path(of: carrier))
+        case .unknownPeer(let id, let carrier):
+            guard mayLogUnknown(at: now) else { return }
+            logger.notice(
+                "a node that is not configured asks for a session; add its peer_id to peers: to admit it",
+                metadata: ["peer_id": "\(id)", "path": "\(path(of: carrier))"])
+        }
+    }
+
+    private func note(_ summary: HandshakeSummary, of peer: PeerIndex, at now: Instant) {
+        peers[peer].step("session established", since: startedAt, at: now)
+        peers[peer].enter(.established, at: now)
+        peers[peer].lastError = nil
+        peers[peer].handshake = HandshakeStatus(
+            durationMicroseconds: summary.nanoseconds / 1000, cpuMicroseconds: summary.processorNanoseconds / 1000,
+            bytes: UInt64(summary.byteCount))
+        if Int(summary.remoteParameters.mtu) != configuration.tap.mtu {
+            logger.warning(
+                "the peer's MTU differs; give all nodes of a mesh the same tap.mtu",
+                metadata: metadata(peer, ["theirs": "\(summary.remoteParameters.mtu)"]))
+        }
+        logger.info(
+            "session established",
+            metadata: metadata(
+                peer,
+                [
+                    "path": "\(node.carrier(of: peer).map(path) ?? "none")",
+                    "milliseconds": "\(summary.nanoseconds / 1_000_000)", "bytes": "\(summary.byteCount)",
+                ]))
+    }
+
+    private func note(_ event: RelayLinkEvent, of relay: Int, at now: Instant) {
+        let url = relays[relay].url
+        switch event {
+        case .connecting: relays[relay].enter("connecting", at: now)
+        case .connected: relays[relay].enter("proving", at: now)
+        case .ready(let observed):
+            relays[relay].enter("connected", at: now)
+            relays[relay].lastError = nil
+            for peer in peers.indices { peers[peer].step("relay connected", since: startedAt, at: now) }
+            logger.info("relay connected", metadata: ["relay": "\(url)", "observed": "\(observed)"])
+        case .lost(let reason):
+            fail(relay, "disconnected", reason, at: now)
+        case .untrusted(let failure):
+            fail(relay, "not trusted", failure.text, at: now)
+        case .refused(let reason):
+            fail(relay, "refused", "the relay refused this node: \(reason.text)", at: now)
+        case .draining:
+            relays[relay].enter("draining", at: now)
+            logger.notice("relay is about to stop", metadata: ["relay": "\(url)"])
+        case .identityInUseElsewhere:
+            fail(
+                relay, "identity in use elsewhere",
+                "another host uses this identity; give each host its own (shadowmesh init)", at: now)
+        }
+    }
+
+    private func fail(_ relay: Int, _ state: String, _ reason: String, at now: Instant) {
+        relays[relay].enter(state, at: now)
+        if relays[relay].lastError != reason {
+            logger.warning("relay \(state)", metadata: ["relay": "\(relays[relay].url)", "reason": "\(reason)"])
+        }
+        relays[relay].lastError = reason
+    }
+
+    private func metadata(_ peer: PeerIndex, _ more: Logger.Metadata = [:]) -> Logger.Metadata {
+        more.merging(["peer": "\(peers[peer].label)"]) { first, _ in first }
+    }
+
+    /// A path as people call it.
+    func path(of carrier: CarrierID) -> String {
+        switch carrier {
+        case .relay(let relay, _): "relay \(relays[relay].id.abbreviated)"
+        case .direct: "wss-direct"
+        }
+    }
+}

@@ -1,0 +1,39 @@
+internal import MeshBase
+internal import MeshControl
+internal import MeshCrypto
+internal import MeshProtocol
+internal import MeshWire
+
+/// What the configuration means for the protocol machine.
+struct NodeSetUp {
+    let node: Node.Configuration
+    let peers: [NodeConfiguration.Peer]
+    let relays: [(url: String, id: PeerID)]
+
+    init(configuration: NodeConfiguration, identity: Identity) {
+        peers = configuration.peers.filter { $0.id != identity.id }
+        relays = configuration.mode == .direct ? [] : configuration.relays.map { ("\($0.url)", $0.id) }
+        var candidates: [Candidate] = []
+        if configuration.mode != .relay, let address = configuration.listenAddress, address.isSpecific {
+            candidates.append(Candidate(source: .configured, transport: .webSocket, endpoint: address))
+        }
+        let parameters = SessionParameters(
+            sessionIndex: 0, mtu: UInt16(clamping: configuration.tap.mtu),
+            heartbeatIntervalSeconds: UInt16(clamping: configuration.heartbeatIntervalSeconds),
+            keyRotationIntervalSeconds: UInt32(clamping: configuration.keyRotationIntervalSeconds),
+            supportsDirect: configuration.mode != .relay, resetToken: [],
+            homeRelays: relays.prefix(SessionParameters.homeRelaysMax).map { .init(id: $0.id, url: $0.url) },
+            candidates: candidates)
+        var made = Node.Configuration(
+            identity: identity, peers: peers.map(\.id), relays: relays.map(\.id), parameters: parameters)
+        if configuration.mode != .relay {
+            made.dialledPeers = Set(peers.filter { $0.address != nil }.map(\.id))
+        }
+        node = made
+    }
+}
+
+extension Endpoint {
+    /// Whether the address is one that a peer can dial, not the wildcard.
+    fileprivate var isSpecific: Bool { address.bytes.contains { $0 != 0 } }
+}

@@ -1,0 +1,81 @@
+internal import MeshBase
+internal import MeshTransport
+internal import MeshWire
+internal import NIOCore
+
+/// The connection of a relay or a peer, with the message that is being filled for it.
+struct Outbox {
+    /// A message grows no longer than this before the next is begun: the relay's and the peer's buffers stay small.
+    private static let messageByteCountMax = 64 * 1024
+    /// 20 ms of 400 Mbit/s: more would only be latency. What does not fit is dropped here, early.
+    private static let bufferedByteCountMax = 1 << 20
+
+    let connection: WebSocketConnection
+    let isRelay: Bool
+    private var message: ByteBuffer?
+
+    init(connection: WebSocketConnection, isRelay: Bool) {
+        self.connection = connection
+        self.isRelay = isRelay
+    }
+
+    var hasMessage: Bool { message != nil }
+
+    /// Whether the connection takes more data now.
+    var takesData: Bool {
+        connection.isOpen && connection.bufferedByteCount + (message?.readableBytes ?? 0) < Self.bufferedByteCountMax
+    }
+
+    /// Appends an item whose payload is known; always accepted, since control is small and bounded by its machines.
+    mutating func append(_ payload: [UInt8], channel: UInt32) {
+        makeRoom(for: payload.count)
+        message?.writeInteger(UInt16(payload.count))
+        if isRelay { message?.writeInteger(channel) }
+        message?.writeBytes(payload)
+    }
+
+    /// Appends an item of at most `byteCountMax` bytes, which `body` writes in place and whose byte count it returns.
+    mutating func append(
+        byteCountMax: Int, channel: UInt32, _ body: (inout MutableRawSpan) -> Int?
+    ) -> Bool {
+        makeRoom(for: byteCountMax)
+        guard var message else { return false }
+        self.message = nil
+        defer { self.message = message }
+        let start = message.writerIndex
+        message.writeInteger(UInt16(0))
+        if isRelay { message.writeInteger(channel) }
+        var written: Int?
+        unsafe message.writeWithUnsafeMutableBytes(minimumWritableBytes: byteCountMax) { bytes in
+            // SAFETY: the span covers writable bytes of the buffer and is used only inside the closure.
+            var span = unsafe MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: bytes[..<byteCountMax]))
+            written = body(&span)
+            return written ?? 0
+        }
+        guard let written else {
+            message.moveWriterIndex(to: start)
+            return false
+        }
+        message.setInteger(UInt16(written), at: start)
+        return true
+    }
+
+    private mutating func makeRoom(for byteCount: Int) {
+        if let filled = message?.readableBytes, filled + byteCount > Self.messageByteCountMax { send() }
+        if message == nil {
+            message = connection.makeMessageBuffer(capacity: max(byteCount + CarrierItem.relayHeaderByteCount, 2048))
+        }
+    }
+
+    private mutating func send() {
+        guard let message else { return }
+        self.message = nil
+        if message.readableBytes > 0 { connection.send(message) }
+    }
+
+    /// Writes what was appended to the socket.
+    mutating func flush() {
+        send()
+        connection.flush()
+    }
+}

@@ -1,0 +1,32 @@
+public import MeshCrypto
+public import MeshWire
+
+/// Why a handshake, a rotation or a relay's proof came to nothing.
+public enum HandshakeFailure: Error, Equatable, Sendable {
+    /// The bytes are no such message.
+    case malformed(WireError)
+    /// A signature, key, tag or share was refused.
+    case refused(CryptoError, step: Step)
+    /// The keys in CHALLENGE are not those of the peer that was called.
+    case wrongIdentity
+    /// The message names another peer than the one whose channel it came by.
+    case wrongSource
+    /// The message is meant for another node.
+    case notForUs
+    /// Nothing more came within the time-out.
+    case timedOut(Step)
+    /// The carrier that the handshake used is gone.
+    case carrierLost
+    /// Another handshake with the same peer completed first.
+    case superseded
+    /// The relay's TLS key is not the one its identity vouches for.
+    case wrongRelayKey
+    /// The relay's word on its TLS key has expired, or runs longer than 30 days.
+    case relayKeyExpired
+
+    /// Where in a handshake it happened.
+    public enum Step: String, Sendable {
+        case hello = "HELLO", challenge = "CHALLENGE", response = "RESPONSE", established = "ESTABLISHED"
+        case rekey = "key rotation", relay = "relay proof"
+    }
+}

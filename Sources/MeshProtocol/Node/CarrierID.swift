@@ -1,0 +1,15 @@
+/// Something that carries messages to one peer.
+public enum CarrierID: Hashable, Sendable {
+    /// A channel of a relay connection; `relay` is the relay's place in the node's list.
+    case relay(Int, channel: UInt32)
+    /// A WebSocket straight to the peer, by the driver's number.
+    case direct(UInt64)
+
+    /// Whether the relay vouches for the sender.
+    public var isRelay: Bool {
+        switch self {
+        case .relay: true
+        case .direct: false
+        }
+    }
+}

@@ -1,0 +1,83 @@
+public import MeshBase
+public import MeshWire
+
+/// The place of a peer in the node's list.
+public typealias PeerIndex = Int
+
+/// What the node machine asks its driver to do.
+public enum NodeAction: Sendable {
+    /// Send one message to a peer.
+    case send(CarrierID, [UInt8])
+    /// Send one message to a relay, on channel 0.
+    case sendToRelay(Int, [UInt8])
+    /// Connect to the relay.
+    case connectRelay(Int)
+    /// Close the connection to the relay.
+    case closeRelay(Int)
+    /// Dial the peer's configured address.
+    case dial(PeerIndex)
+    /// Close a direct connection.
+    case closeDirect(UInt64)
+    /// Run work away from the event loop, then report it with this ticket.
+    case work(WorkTicket, Work)
+    /// Something worth a log line, a step of the timeline or an answer to a person.
+    case event(NodeEvent)
+}
+
+/// What happened, for people.
+public enum NodeEvent: Sendable {
+    /// A relay connection changed.
+    case relay(Int, RelayLinkEvent)
+    /// A peer became reachable by a carrier.
+    case carrierOpened(PeerIndex, CarrierID)
+    /// A peer is no longer reachable by a carrier.
+    case carrierClosed(PeerIndex, CarrierID)
+    /// A handshake message was sent or received.
+    case handshake(PeerIndex, HandshakeProgress)
+    /// A handshake attempt failed.
+    case handshakeFailed(PeerIndex, HandshakeFailure)
+    /// A session is ready.
+    case established(PeerIndex, HandshakeSummary)
+    /// The peer's first valid record came: both sides have the session.
+    case confirmed(PeerIndex)
+    /// Keys were rotated.
+    case rotated(PeerIndex, epoch: UInt8)
+    /// A session ended, or its peer has lost it.
+    case sessionEnded(PeerIndex, SessionEnd)
+    /// The peer says that it has no such session.
+    case sessionLost(PeerIndex)
+    /// The peer does not answer.
+    case unresponsive(PeerIndex)
+    /// A ping was answered, by this carrier.
+    case pong(PeerIndex, identifier: UInt64, roundTripNanoseconds: UInt64, CarrierID)
+    /// A node that is not configured as a peer asked for a session.
+    case unknownPeer(PeerID, CarrierID)
+}
+
+/// A message of a handshake that was sent or received.
+public enum HandshakeProgress: String, Sendable {
+    case helloSent = "HELLO sent"
+    case helloReceived = "HELLO received"
+    case challengeSent = "CHALLENGE sent"
+    case challengeReceived = "CHALLENGE received"
+    case responseSent = "RESPONSE sent"
+    case responseReceived = "RESPONSE received"
+    case establishedSent = "ESTABLISHED sent"
+    case establishedReceived = "ESTABLISHED received"
+}
+
+/// Figures of a completed handshake.
+public struct HandshakeSummary: Sendable {
+    /// Which side this node was.
+    public let role: SessionSecrets.Role
+    /// The session's name, 16 bytes.
+    public let sessionIdentifier: [UInt8]
+    /// From the first message made or received to the last, in nanoseconds.
+    public let nanoseconds: UInt64
+    /// CPU time of this node's signing and verifying, in nanoseconds.
+    public let processorNanoseconds: UInt64
+    /// Bytes of all four messages.
+    public let byteCount: Int
+    /// What the peer announced.
+    public let remoteParameters: SessionParameters
+}

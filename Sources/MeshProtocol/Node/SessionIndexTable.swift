@@ -1,0 +1,22 @@
+internal import MeshCrypto
+
+/// Whose session an index belongs to. Indices are random and never used again while the process runs.
+struct SessionIndexTable: Sendable {
+    private var owners: [UInt32: PeerIndex] = [:]
+    /// Grows by one entry per session that a configured peer completes: 4 bytes, a few thousand a year.
+    private var used: Set<UInt32> = []
+
+    func owner(of index: UInt32) -> PeerIndex? { owners[index] }
+
+    /// A fresh index for a session with `peer`.
+    mutating func allocate(for peer: PeerIndex, entropy: inout EntropySource) -> UInt32 {
+        while true {
+            let index = UInt32(truncatingIfNeeded: entropy.next())
+            guard index != 0, used.insert(index).inserted else { continue }
+            owners[index] = peer
+            return index
+        }
+    }
+
+    mutating func release(_ index: UInt32) { owners.removeValue(forKey: index) }
+}

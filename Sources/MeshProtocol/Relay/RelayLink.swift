@@ -1,0 +1,180 @@
+public import MeshBase
+internal import MeshCrypto
+public import MeshWire
+
+/// What a relay connection tells people about itself.
+public enum RelayLinkEvent: Sendable, Equatable {
+    case connecting
+    /// TLS and WebSocket are up; proofs come next.
+    case connected
+    /// The relay proved its identity and accepted this node's.
+    case ready(observed: Endpoint)
+    /// The connection was lost or could not be made; the text says why.
+    case lost(String)
+    /// The relay's proof was refused.
+    case untrusted(HandshakeFailure)
+    /// The relay refused this node.
+    case refused(RelayRefusal.Reason)
+    /// The relay is about to stop.
+    case draining
+    /// Another host proved the same identity: this one waits.
+    case identityInUseElsewhere
+}
+
+/// One of a node's relays.
+///
+///     waiting --time--> connecting --TLS up--> awaiting challenge --> proving --> awaiting welcome --> ready
+///        ^                  |                         |                  |              |               |
+///        +------------------+------ lost, refused, untrusted, replaced, 10 s without the next step -----+
+///
+/// Waits 0.5 s doubling to 30 s with jitter; 60 s when another host uses the same identity.
+struct RelayLink: Sendable {
+    /// DESIGN section 13.
+    private static let backoffMillisecondsMin: UInt64 = 500
+    private static let backoffMillisecondsMax: UInt64 = 30_000
+    /// A cloned host must not flap (DESIGN section 10).
+    private static let replacedMilliseconds: UInt64 = 60_000
+    /// TCP, TLS, upgrade and proofs together.
+    private static let setUpMilliseconds: UInt64 = 15_000
+    /// A connection that lasted this long was good: the next back-off starts anew.
+    private static let settledMilliseconds: UInt64 = 10_000
+
+    enum State: Sendable {
+        case waiting(until: Instant)
+        case connecting(deadline: Instant)
+        case awaitingChallenge(keyHash: [UInt8], nowSeconds: UInt64, deadline: Instant)
+        case proving(deadline: Instant)
+        case awaitingWelcome(deadline: Instant)
+        case ready(Ready)
+    }
+
+    struct Ready: Sendable {
+        var welcome: RelayWelcome
+        var since: Instant
+        var peers: [UInt32: PeerID] = [:]
+    }
+
+    let id: PeerID
+    private let instance: [UInt8]
+    private let token: [UInt8]
+    private(set) var state: State
+    private var failures: UInt64 = 0
+
+    init(id: PeerID, instance: [UInt8], token: [UInt8], at now: Instant) {
+        self.id = id
+        self.instance = instance
+        self.token = token
+        state = .waiting(until: now)
+    }
+
+    var deadline: Instant? {
+        switch state {
+        case .waiting(let until): until
+        case .connecting(let deadline), .awaitingChallenge(_, _, let deadline), .proving(let deadline),
+            .awaitingWelcome(let deadline):
+            deadline
+        case .ready: nil
+        }
+    }
+
+    var isReady: Bool {
+        if case .ready = state { true } else { false }
+    }
+
+    /// What a step of the link asks of the node machine.
+    enum Outcome: Sendable {
+        case none
+        case connect
+        case work(Work)
+        case ready(RelayWelcome)
+        case opened(channel: UInt32, peer: PeerID)
+        case closed(channel: UInt32)
+        /// Close the connection; the event says why.
+        case close(RelayLinkEvent)
+        case event(RelayLinkEvent)
+    }
+
+    mutating func timedOut(at now: Instant, entropy: inout EntropySource) -> Outcome {
+        guard let deadline, now >= deadline else { return .none }
+        if case .waiting = state {
+            state = .connecting(deadline: now.advanced(milliseconds: Self.setUpMilliseconds))
+            return .connect
+        }
+        wait(at: now, entropy: &entropy)
+        return .close(.lost("no answer within \(Self.setUpMilliseconds / 1000) s"))
+    }
+
+    private mutating func wait(at now: Instant, entropy: inout EntropySource) {
+        if case .ready(let ready) = state, now.milliseconds(since: ready.since) >= Self.settledMilliseconds {
+            failures = 0
+        }
+        let base = min(Self.backoffMillisecondsMin << min(failures, 6), Self.backoffMillisecondsMax)
+        failures += 1
+        // Jitter of a half keeps the clients of a restarted relay from coming back all at once.
+        let wait = base / 2 + entropy.number(below: base / 2 + 1)
+        state = .waiting(until: now.advanced(milliseconds: wait))
+    }
+
+    mutating func connected(keyHash: [UInt8], nowSeconds: UInt64) {
+        guard case .connecting(let deadline) = state else { return }
+        state = .awaitingChallenge(keyHash: keyHash, nowSeconds: nowSeconds, deadline: deadline)
+    }
+
+    mutating func lost(at now: Instant, entropy: inout EntropySource) {
+        if case .waiting = state { return }
+        wait(at: now, entropy: &entropy)
+    }
+
+    mutating func received(
+        _ message: RelayMessage, identity: Identity, at now: Instant, entropy: inout EntropySource
+    ) -> Outcome {
+        switch (state, message) {
+        case (.awaitingChallenge(let keyHash, let nowSeconds, let deadline), .challenge(let challenge)):
+            state = .proving(deadline: deadline)
+            return .work(
+                .proveToRelay(
+                    ProveToRelay(
+                        identity: identity, relay: id, seenKeyHash: keyHash, nowSeconds: nowSeconds,
+                        challenge: challenge, instance: instance, token: token)))
+        case (.awaitingWelcome, .welcome(let welcome)):
+            state = .ready(Ready(welcome: welcome, since: now))
+            return .ready(welcome)
+        case (.ready(var ready), .channelOpened(let channel, let peer)):
+            guard channel != CarrierItem.controlChannel else { break }
+            ready.peers[channel] = peer
+            state = .ready(ready)
+            return .opened(channel: channel, peer: peer)
+        case (.ready(var ready), .channelClosed(let channel)):
+            guard ready.peers.removeValue(forKey: channel) != nil else { return .none }
+            state = .ready(ready)
+            return .closed(channel: channel)
+        case (.ready, .draining): return .event(.draining)
+        case (_, .refused(let refusal)):
+            wait(at: now, entropy: &entropy)
+            return .close(.refused(refusal.reason))
+        case (.ready, .replaced(let instance)):
+            // The relay tells us of a new connection with our identity. When that is this very process, which
+            // reconnected before the relay saw the old connection die, nothing is wrong.
+            if instance == self.instance { return .none }
+            state = .waiting(until: now.advanced(milliseconds: Self.replacedMilliseconds))
+            return .close(.identityInUseElsewhere)
+        default: break
+        }
+        wait(at: now, entropy: &entropy)
+        return .close(.lost("the relay sent a message that has no place here"))
+    }
+
+    /// The proof is ready to be sent, or the relay's own was refused.
+    mutating func proved(_ result: WorkResult, at now: Instant, entropy: inout EntropySource) -> (Outcome, [UInt8]?) {
+        guard case .proving(let deadline) = state else { return (.none, nil) }
+        switch result {
+        case .relayProof(let bytes):
+            state = .awaitingWelcome(deadline: deadline)
+            return (.none, bytes)
+        case .failed(let failure):
+            wait(at: now, entropy: &entropy)
+            return (.close(.untrusted(failure)), nil)
+        default: return (.none, nil)
+        }
+    }
+}

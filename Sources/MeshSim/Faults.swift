@@ -1,0 +1,18 @@
+/// What a simulated network does to messages, in thousandths.
+public struct Faults: Sendable {
+    /// Messages that never arrive.
+    public var lossPerMille: UInt64 = 0
+    /// Messages that arrive twice.
+    public var duplicationPerMille: UInt64 = 0
+    /// Messages of which one bit is flipped.
+    public var corruptionPerMille: UInt64 = 0
+    /// Messages that are cut short.
+    public var truncationPerMille: UInt64 = 0
+    /// Delay of each message on each leg, in milliseconds.
+    public var delayMilliseconds: UInt64 = 20
+    /// Up to this many milliseconds more, drawn for each message: reorders.
+    public var jitterMilliseconds: UInt64 = 0
+
+    /// A network that only delays.
+    public init() {}
+}

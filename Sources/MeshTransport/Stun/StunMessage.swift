@@ -1,0 +1,99 @@
+public import MeshBase
+
+/// A STUN message (RFC 8489 section 5), as far as the binding method without authentication needs it.
+///
+/// ```
+/// byte 0     type (2): 0 0 M11...M7 C1 M6...M4 C0 M3...M0, M method, C class
+/// byte 2     length (2) of the attributes, a multiple of 4
+/// byte 4     magic cookie (4)
+/// byte 8     transaction ID (12)
+/// byte 20    attributes: type (2), length (2), value, padding to a multiple of 4
+/// ```
+public struct StunMessage: Equatable, Sendable {
+    /// The class (RFC 8489 section 5).
+    public enum Class: UInt8, Sendable {
+        case request = 0
+        case indication = 1
+        case success = 2
+        case error = 3
+    }
+
+    /// The binding method, the only one RFC 8489 defines.
+    public static let bindingMethod: UInt16 = 1
+    /// Byte count of the header.
+    public static let headerByteCount = 20
+    /// Byte count of a transaction ID.
+    public static let transactionIDByteCount = 12
+    static let magicCookie: UInt32 = 0x2112_A442
+
+    /// The class.
+    public var messageClass: Class
+    /// The method, 12 bits.
+    public var method: UInt16
+    /// 12 bytes that an answer repeats.
+    public var transactionID: [UInt8]
+    /// XOR-MAPPED-ADDRESS (section 14.2).
+    public var mappedEndpoint: Endpoint?
+    /// ERROR-CODE (section 14.8), 300 to 699.
+    public var errorCode: UInt16?
+    /// UNKNOWN-ATTRIBUTES (section 14.13).
+    public var unknownAttributes: [UInt16] = []
+    /// SOFTWARE (section 14.14).
+    public var software: String?
+    /// Whether FINGERPRINT (section 14.7) is there; a parsed one was correct.
+    public var hasFingerprint = false
+    /// Types of parsed attributes that must be understood and are not; at most ``unknownCountMax``. Never written.
+    public var notUnderstood: [UInt16] = []
+
+    /// How many unknown types are reported: enough to see the reason, and an answer stays small.
+    static let unknownCountMax = 4
+
+    /// Makes a message; `transactionID` has 12 bytes.
+    public init(messageClass: Class, method: UInt16 = StunMessage.bindingMethod, transactionID: [UInt8]) {
+        precondition(transactionID.count == Self.transactionIDByteCount, "a transaction ID has 12 bytes")
+        self.messageClass = messageClass
+        self.method = method
+        self.transactionID = transactionID
+    }
+
+    /// A binding request with a random transaction ID and a fingerprint.
+    public static func bindingRequest() -> StunMessage {
+        var message = StunMessage(
+            messageClass: .request,
+            transactionID: (0..<transactionIDByteCount).map { _ in UInt8.random(in: .min ... .max) })
+        message.hasFingerprint = true
+        return message
+    }
+
+    /// What a server answers to this message, from `source`; `nil` for all but binding requests.
+    ///
+    /// The answer has no more than 28 bytes more than the request, to be of no use for amplification.
+    public func bindingAnswer(to source: Endpoint) -> StunMessage? {
+        guard messageClass == .request, method == Self.bindingMethod else { return nil }
+        var answer = StunMessage(messageClass: .success, transactionID: transactionID)
+        answer.hasFingerprint = hasFingerprint
+        if notUnderstood.isEmpty {
+            answer.mappedEndpoint = source
+        } else {
+            // Section 6.3.1: 420 with the types that were not understood.
+            answer.messageClass = .error
+            answer.errorCode = 420
+            answer.unknownAttributes = notUnderstood
+        }
+        return answer
+    }
+}
+
+/// Why bytes are not a STUN message.
+public enum StunError: Error, Equatable, Sendable {
+    /// Fewer than 20 bytes.
+    case tooShort
+    /// The first two bits are not zero or the magic cookie is missing: something else than STUN.
+    case notStun
+    /// The length field is not that of the datagram, or not a multiple of 4.
+    case lengthWrong
+    /// An attribute reaches beyond the message, or its content is malformed.
+    case attributeMalformed(UInt16)
+    /// The fingerprint is wrong or not last.
+    case fingerprintWrong
+}
