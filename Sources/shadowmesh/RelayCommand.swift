@@ -39,6 +39,7 @@ struct RelayRunCommand: AsyncParsableCommand {
             for warning in loaded.warnings { Running.warn(warning) }
             try loaded.checkFiles()
             let configuration = loaded.configuration
+            configuration.logging.bootstrap(environment: Running.environment)
             let identity = try IdentityBridge.read(
                 configuration.identity, passphraseFile: configuration.passphraseFile)
             try await RelayRunner.run(configuration, identity: identity)

@@ -32,6 +32,7 @@ struct UpCommand: AsyncParsableCommand {
             for warning in loaded.warnings { Running.warn(warning) }
             try loaded.checkFiles()
             let configuration = loaded.configuration
+            configuration.logging.bootstrap(environment: Running.environment)
             let identity = try IdentityBridge.read(
                 configuration.identity, passphraseFile: configuration.passphraseFile)
             try await NodeRunner.run(configuration, identity: identity)
