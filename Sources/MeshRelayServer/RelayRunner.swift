@@ -46,10 +46,9 @@ public enum RelayRunner {
         if let tls = configuration.tls { return try material(certificate: tls.certificate, key: tls.key) }
         let certificate = configuration.stateDirectory + "/tls.crt"
         let key = configuration.stateDirectory + "/tls.key"
-        do throws(SystemCallError) {
-            _ = try AtomicFile.read(certificate, byteCountMax: 1 << 20)
+        do {
             return try material(certificate: certificate, key: key)
-        } catch where error.name == "ENOENT" {
+        } catch let error as SystemCallError where error.name == "ENOENT" {
             return try makeMaterial(certificate: certificate, key: key)
         }
     }

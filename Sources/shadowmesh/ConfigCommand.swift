@@ -1,5 +1,6 @@
 import ArgumentParser
 import MeshControl
+import MeshCrypto
 
 /// `shadowmesh config`.
 struct ConfigCommand: AsyncParsableCommand {
@@ -16,13 +17,14 @@ struct ConfigCheckCommand: AsyncParsableCommand {
         commandName: "check",
         abstract: "Look for mistakes and print the settings in force, each with where it comes from.",
         discussion: """
-            Prints every mistake with file, line, column, key and what was expected, and ends with status 78.
-            Environment variables (SHADOWMESH_TAP_MTU and the like) count as they would for the daemon.
+            Prints every mistake with file, line, column, key and what was expected, and
+            ends with status 78. Environment variables (SHADOWMESH_TAP_MTU and the like)
+            count as they would for the daemon.
 
             Examples:
               shadowmesh config check node.yaml
               shadowmesh config check --relay relay.yaml
-              shadowmesh config check --skip-files node.yaml    on another host than the one it is for
+              shadowmesh config check --skip-files node.yaml    meant for another host
             """)
 
     @Argument(help: "The YAML file.")
@@ -40,7 +42,7 @@ struct ConfigCheckCommand: AsyncParsableCommand {
 
     private func checkNode() throws -> String {
         let loaded = try NodeConfiguration.load(
-            path: file, environment: Running.environment, peerIDOfPublicKey: IdentityBridge.peerID(publicKey:))
+            path: file, environment: Running.environment, peerIDOfPublicKey: PublicIdentity.id(of:))
         if !skipFiles { try loaded.checkFiles() }
         return ConfigurationReport.text(loaded.settings, warnings: loaded.warnings, file: file)
     }

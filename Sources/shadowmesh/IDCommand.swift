@@ -11,7 +11,8 @@ struct IDCommand: AsyncParsableCommand {
         commandName: "id",
         abstract: "Print the peer ID of an identity.",
         discussion: """
-            Others put the ID into peers: of their configuration, as peer_id, or the public key as public_key.
+            Others put the ID into peers: of their configuration, as peer_id, or the
+            public key as public_key.
 
             Examples:
               shadowmesh id
@@ -30,8 +31,8 @@ struct IDCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Running.run {
-            let identity = try IdentityBridge.read(identity, passphraseFile: passphraseFile)
-            Running.show(publicKey ? Base64.encode(identity.publicIdentity.bytes) : "\(identity.id)")
+            let found = try IdentityBridge.read(identity, passphraseFile: passphraseFile)
+            Running.show(publicKey ? Base64.encode(found.publicIdentity.bytes) : "\(found.id)")
         }
     }
 }

@@ -1,21 +1,9 @@
-import MeshBase
 import MeshControl
 import MeshCrypto
 
-/// The command line's way to identities: files, passphrases, key pairs.
+/// Identities on disk: a file of MeshControl's, its content of MeshCrypto's.
 enum IdentityBridge {
-    /// A new identity and the bytes of its file.
-    static func make(passphrase: [UInt8]?) throws -> (identity: Identity, file: [UInt8]) {
-        var entropy = EntropySource.system
-        let identity = try Identity(entropy: &entropy)
-        let seeds = (mldsa: identity.seeds.mldsa.exposed(), ed25519: identity.seeds.ed25519.exposed())
-        return (identity, try IdentityFile.encode(seeds: seeds, passphrase: passphrase))
-    }
-
-    /// The peer ID of a public identity.
-    static func peerID(publicKey: [UInt8]) -> PeerID { PublicIdentity.id(of: publicKey) }
-
-    /// Reads an identity file, with its passphrase from wherever there is one.
+    /// Reads an identity, its passphrase from wherever there is one.
     static func read(_ path: String, passphraseFile: String?) throws -> Identity {
         let file = try IdentityStore.read(path)
         let seeds: (mldsa: [UInt8], ed25519: [UInt8])
@@ -29,6 +17,15 @@ enum IdentityBridge {
             throw IdentityProblem(path: path, error: error)
         }
         return try Identity(mldsaSeed: Secret(seeds.mldsa), ed25519Seed: Secret(seeds.ed25519))
+    }
+
+    /// Makes an identity and writes it, encrypted where there is a passphrase.
+    static func create(_ path: String, passphrase: [UInt8]?) throws -> Identity {
+        var entropy = EntropySource.system
+        let identity = try Identity(entropy: &entropy)
+        let seeds = (mldsa: identity.seeds.mldsa.exposed(), ed25519: identity.seeds.ed25519.exposed())
+        try IdentityStore.create(path, try IdentityFile.encode(seeds: seeds, passphrase: passphrase))
+        return identity
     }
 }
 

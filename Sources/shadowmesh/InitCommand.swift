@@ -8,14 +8,14 @@ struct InitCommand: AsyncParsableCommand {
         commandName: "init",
         abstract: "Create an identity and print its peer ID.",
         discussion: """
-            The file is readable by its owner only and never overwritten. Keep a copy: whoever loses it becomes
-            a new node, and whoever reads it can be this one.
+            The file is readable by its owner only and never overwritten. Keep a copy:
+            whoever loses it becomes a new node, and whoever reads it can be this one.
 
             Examples:
               shadowmesh init
               shadowmesh init --identity /var/lib/shadowmesh-relay/identity
-              shadowmesh init --encrypt                       asks for a passphrase, twice
-              shadowmesh init --passphrase-file /root/pass    takes it from a file of mode 0600
+              shadowmesh init --encrypt                       asks for a passphrase
+              shadowmesh init --passphrase-file /root/pass    mode 0600
             """)
 
     @Option(help: "Where to write the identity.")
@@ -35,9 +35,8 @@ struct InitCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Running.run {
-            let made = try IdentityBridge.make(passphrase: try passphrase())
-            try IdentityStore.create(identity, made.file)
-            Running.show("\(made.identity.id)")
+            try IdentityStore.checkAbsent(identity)
+            Running.show("\(try IdentityBridge.create(identity, passphrase: try passphrase()).id)")
         }
     }
 

@@ -11,7 +11,7 @@ struct PingCommand: AsyncParsableCommand {
 
             Examples:
               shadowmesh ping belgium-rpi
-              shadowmesh ping -c 1 abcdefghij      by the beginning of its ID
+              shadowmesh ping -c 1 abcdefghij      beginning of its ID
               shadowmesh ping --json belgium-rpi
             """)
 

@@ -17,11 +17,12 @@ struct RelayRunCommand: AsyncParsableCommand {
         commandName: "run",
         abstract: "Run a relay in the foreground.",
         discussion: """
-            Ports below 1024 need the capability CAP_NET_BIND_SERVICE. SIGTERM drains: clients are told to move.
+            Ports below 1024 need the capability CAP_NET_BIND_SERVICE. SIGTERM drains:
+            clients are told to move.
 
             Examples:
               shadowmesh relay run --config /etc/shadowmesh/relay.yaml
-              shadowmesh relay run --config relay.yaml --listen-address 127.0.0.1:8443 --stun-address off
+              shadowmesh relay run --config relay.yaml --listen-address 127.0.0.1:8443
               systemctl start shadowmesh-relay
             """)
 
@@ -37,11 +38,11 @@ struct RelayRunCommand: AsyncParsableCommand {
                 path: config, environment: Running.environment, overrides: overrides.values)
             for warning in loaded.warnings { Running.warn(warning) }
             try loaded.checkFiles()
-            LogOutput.bootstrap(loaded.configuration.logging)
-            try await RelayRunner.run(
-                loaded.configuration,
-                identity: try IdentityBridge.read(
-                    loaded.configuration.identity, passphraseFile: loaded.configuration.passphraseFile))
+            let configuration = loaded.configuration
+            configuration.logging.bootstrap(environment: Running.environment)
+            let identity = try IdentityBridge.read(
+                configuration.identity, passphraseFile: configuration.passphraseFile)
+            try await RelayRunner.run(configuration, identity: identity)
         }
     }
 }

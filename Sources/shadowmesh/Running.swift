@@ -12,7 +12,12 @@ enum Running {
         } catch let exit as ExitCode {
             throw exit
         } catch {
-            warn("\(error)")
+            // Mistakes begin with file, line and column, which editors understand.
+            if error is ConfigurationError {
+                FileHandleOutput.standardError.write("\(error)\n")
+            } else {
+                warn("\(error)")
+            }
             throw ExitCode(ExitStatus(error).rawValue)
         }
     }

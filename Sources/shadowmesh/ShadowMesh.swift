@@ -8,17 +8,24 @@ struct ShadowMesh: AsyncParsableCommand {
         commandName: "shadowmesh",
         abstract: "A mesh of hosts that behaves like one Ethernet switch, secured against quantum computers.",
         discussion: """
-            A first node:
-              shadowmesh init                                       create its identity
-              shadowmesh id                                         print its peer ID, to give to others
-              shadowmesh config check /etc/shadowmesh/node.yaml     look for mistakes
-              shadowmesh up --config /etc/shadowmesh/node.yaml      run
+            A first node creates its identity, prints its peer ID for others, checks its
+            configuration, and runs:
+              shadowmesh init
+              shadowmesh id
+              shadowmesh config check /etc/shadowmesh/node.yaml
+              shadowmesh up --config /etc/shadowmesh/node.yaml
 
-            Exit status: 0 done; 1 failed, for a reason on standard error; 64 wrong arguments;
-            69 no daemon is running; 77 permission denied; 78 a mistake in the configuration.
+            Exit status:
+              0   done
+              1   failed, for a reason on standard error
+              64  wrong arguments
+              69  no daemon is running, or it does not answer
+              77  permission denied
+              78  a mistake in the configuration
 
-            Each scalar setting can also be given as an environment variable: SHADOWMESH_ and the key in
-            capitals, such as SHADOWMESH_TAP_NAME. Flags are stronger than variables, those than the file.
+            Each scalar setting can also be given as an environment variable: SHADOWMESH_
+            and the key in capitals, such as SHADOWMESH_TAP_NAME. Flags are stronger than
+            variables, and those than the file.
             """,
         version: ShadowMeshVersion.text,
         subcommands: [

@@ -1,5 +1,6 @@
 import ArgumentParser
 import MeshControl
+import MeshCrypto
 import MeshNode
 
 /// `shadowmesh up`.
@@ -8,11 +9,12 @@ struct UpCommand: AsyncParsableCommand {
         commandName: "up",
         abstract: "Run a node in the foreground.",
         discussion: """
-            Needs the capability CAP_NET_ADMIN and /dev/net/tun. Ends on SIGTERM, SIGINT or `shadowmesh down`.
+            Needs the capability CAP_NET_ADMIN and /dev/net/tun. Ends on SIGTERM, SIGINT or
+            `shadowmesh down`.
 
             Examples:
               shadowmesh up --config /etc/shadowmesh/node.yaml
-              shadowmesh up --config node.yaml --tap-name mesh0 --logging-level debug
+              shadowmesh up --config node.yaml --tap-name mesh0
               systemctl start shadowmesh
             """)
 
@@ -26,14 +28,14 @@ struct UpCommand: AsyncParsableCommand {
         try await Running.run {
             let loaded = try NodeConfiguration.load(
                 path: config, environment: Running.environment, overrides: overrides.values,
-                peerIDOfPublicKey: IdentityBridge.peerID(publicKey:))
+                peerIDOfPublicKey: PublicIdentity.id(of:))
             for warning in loaded.warnings { Running.warn(warning) }
             try loaded.checkFiles()
-            LogOutput.bootstrap(loaded.configuration.logging)
-            try await NodeRunner.run(
-                loaded.configuration,
-                identity: try IdentityBridge.read(
-                    loaded.configuration.identity, passphraseFile: loaded.configuration.passphraseFile))
+            let configuration = loaded.configuration
+            configuration.logging.bootstrap(environment: Running.environment)
+            let identity = try IdentityBridge.read(
+                configuration.identity, passphraseFile: configuration.passphraseFile)
+            try await NodeRunner.run(configuration, identity: identity)
         }
     }
 }

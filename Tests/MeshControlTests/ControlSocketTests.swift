@@ -117,10 +117,22 @@ import Testing
 
     @Test func anOversizedLineIsRefusedAndTheConnectionClosed() async throws {
         try await serving { path, _ in
-            let text = String(repeating: "x", count: ControlServer.lineByteCountMax + 1)
+            let text = String(repeating: "x", count: ControlServer.requestByteCountMax + 1)
             let answer = try await Self.exchange(path, text)
             #expect(answer.contains("more than 1048576 bytes"), "\(answer.prefix(200))")
             try await Self.checkThatItServes(path)
+        }
+    }
+
+    @Test func theStatusOfTheLargestMeshFits() async throws {
+        let loop = group.any()
+        var status = StatusTextTests.sample
+        let peer = try #require(status.peers.first)
+        status.peers = [PeerStatus](repeating: peer, count: NodeConfiguration.peerCountMax)
+        let large = ControlResponse.status(status)
+        try await serving(handler: { _ in loop.makeSucceededFuture(large) }) { path, _ in
+            let answer = try await ControlClient(socket: path).send(.status)
+            #expect(answer == large)
         }
     }
 

@@ -18,6 +18,8 @@ import Testing
         try IdentityStore.create(path, [1])
         let problem = try #require(throws: FileProblem.self) { try IdentityStore.create(path, [2]) }
         #expect(problem.description.contains("exists already"))
+        #expect(throws: problem) { try IdentityStore.checkAbsent(path) }
+        #expect(throws: Never.self) { try IdentityStore.checkAbsent(directory.file("other")) }
         #expect(try IdentityStore.read(path) == [1])
         #expect(directory.mode("identity.\(getpid()).new") == nil)
     }

@@ -58,7 +58,7 @@ import Testing
     @Test(arguments: [
         ("tls: {key: k}", 1, 1, "tls.certificate", ConfigurationIssue.Kind.missingKey, "or neither"),
         ("tls:\n  certificate: c", 1, 1, "tls.key", .missingKey, "or neither"),
-        ("admission: {policy: token}", 1, 1, "admission.token_file", .missingKey, "file of tokens"),
+        ("admission: {policy: token}", 1, 1, "admission.token_file", .missingKey, "that holds it"),
         ("admission:\n  policy: allow_list", 1, 1, "admission.peers", .missingKey, "list"),
         ("admission:\n  policy: allowlist", 2, 11, "admission.policy", .invalidValue, "did you mean \"allow_list\"?"),
         ("admission:\n  peers:\n  - abc", 3, 5, "admission.peers[0]", .invalidValue, "52 characters"),

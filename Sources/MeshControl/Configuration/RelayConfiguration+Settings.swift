@@ -67,12 +67,12 @@ extension RelayConfiguration {
         case .token:
             let keyPath = section.keyPath("token_file")
             guard let tokenFile else {
-                let message = "missing; policy token needs the path of the file of tokens"
+                let message = "missing; policy token needs the path of the file that holds it"
                 reader.report(.missingKey, at: section.source, keyPath, message)
                 return .open
             }
             let source = reader.source(of: keyPath)
-            let remedy = "write one token a line into it, mode 0600"
+            let remedy = "write the token into it, mode 0600"
             reader.need(.init(keyPath: keyPath, path: tokenFile, source: source, remedy: remedy))
             return .token(file: tokenFile)
         }

@@ -22,7 +22,7 @@ public struct RelayConfiguration: Sendable, Hashable {
         case open
         /// The listed peers.
         case allowList([PeerID])
-        /// Whoever presents a token of the file.
+        /// Whoever presents the token in the file.
         case token(file: String)
     }
 

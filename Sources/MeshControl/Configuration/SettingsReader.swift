@@ -157,7 +157,8 @@ extension SettingsReader {
     }
 
     mutating func know(_ key: String, in section: ConfigurationSection) {
-        knownKeys[section.path, default: []].append(key)
+        let isNew = !(knownKeys[section.path]?.contains(key) ?? false)
+        if isNew { knownKeys[section.path, default: []].append(key) }
     }
 }
 

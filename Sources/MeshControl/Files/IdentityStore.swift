@@ -30,10 +30,21 @@ public enum IdentityStore {
         // link(2) fails where rename(2) would overwrite.
         guard unsafe link(temporary, path) == 0 else {
             guard errno == EEXIST else { throw FileSystem.problem(path, "cannot be created", errno) }
-            let reason = "exists already and is not overwritten; move it away first, or name another file"
-            throw FileProblem(path: path, reason: reason, errorNumber: EEXIST)
+            throw existing(path)
         }
         try synchronize(directory)
+    }
+
+    /// Fails where ``create(_:_:)`` would because something is at the path, before a person is asked for anything.
+    public static func checkAbsent(_ path: String) throws(FileProblem) {
+        var status = stat()
+        // SAFETY: `status` is a whole `stat`; the string is passed as a terminated copy.
+        guard unsafe lstat(path, &status) != 0 else { throw existing(path) }
+    }
+
+    private static func existing(_ path: String) -> FileProblem {
+        let reason = "exists already and is not overwritten; move it away first, or name another file"
+        return FileProblem(path: path, reason: reason, errorNumber: EEXIST)
     }
 
     /// Writes all bytes and waits until they are on the disk.

@@ -113,7 +113,7 @@ private final class ControlAnswer: ChannelInboundHandler {
     private let request: [UInt8]
     private let timeout: TimeAmount
     private let promise: EventLoopPromise<ControlResponse>
-    private var lines = LineBuffer(byteCountMax: ControlServer.lineByteCountMax)
+    private var lines = LineBuffer(byteCountMax: ControlServer.answerByteCountMax)
 
     init(request: [UInt8], timeout: TimeAmount, promise: EventLoopPromise<ControlResponse>) {
         self.request = request

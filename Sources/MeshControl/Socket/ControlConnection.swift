@@ -7,7 +7,7 @@ final class ControlConnection: ChannelInboundHandler {
 
     private let isAdmitted: Bool
     private let handler: ControlServer.Handler
-    private var lines = LineBuffer(byteCountMax: ControlServer.lineByteCountMax)
+    private var lines = LineBuffer(byteCountMax: ControlServer.requestByteCountMax)
     private var isServing = false
     private var isInputClosed = false
     private var idleCount = 0
@@ -59,7 +59,7 @@ final class ControlConnection: ChannelInboundHandler {
         case .incomplete:
             if isInputClosed { context.close(promise: nil) } else { context.read() }
         case .tooLong:
-            let message = "a request has more than \(ControlServer.lineByteCountMax) bytes"
+            let message = "a request has more than \(ControlServer.requestByteCountMax) bytes"
             refuse(ControlFailure(code: .badRequest, message: message), context)
         }
     }
@@ -105,8 +105,8 @@ final class ControlConnection: ChannelInboundHandler {
 
     private static func line(_ response: ControlResponse, _ allocator: ByteBufferAllocator) -> ByteBuffer {
         var bytes = (try? ControlCoding.encode(response)) ?? []
-        if bytes.isEmpty || bytes.count > ControlServer.lineByteCountMax {
-            let message = "the answer has more than \(ControlServer.lineByteCountMax) bytes"
+        if bytes.isEmpty || bytes.count > ControlServer.answerByteCountMax {
+            let message = "the answer has more than \(ControlServer.answerByteCountMax) bytes"
             let failure = ControlResponse.failure(ControlFailure(code: .internal, message: message))
             bytes = (try? ControlCoding.encode(failure)) ?? []
         }

@@ -10,8 +10,10 @@ public final class ControlServer: Sendable {
 
     /// Connections served at once: a few people and programs look at one daemon.
     public static let connectionCountMax = 16
-    /// Bytes of a line in either direction; the status of 1,000 peers fits.
-    public static let lineByteCountMax = 1 << 20
+    /// Bytes of a request; known ones have less than 400, later ones may carry a configuration.
+    public static let requestByteCountMax = 1 << 20
+    /// Bytes of an answer: 4,096 peers, the most of a configuration, with less than 4 KiB each.
+    public static let answerByteCountMax = 16 << 20
     /// A client that neither asks nor reads for so long is cut off.
     package static let idleSecondsMax: Int64 = 60
 

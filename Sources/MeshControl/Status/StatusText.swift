@@ -99,7 +99,7 @@ extension StatusText {
     private static func table(_ peers: [PeerStatus]) -> String {
         var table = TextTable(columns: [
             .left("peer", widthMax: 13), .left("id"), .left("state"), .right("for", widthMax: 11),
-            .left("path", widthMax: 15), .right("rtt", widthMax: 8), .right("sent", widthMax: 8),
+            .left("path", widthMax: 16), .right("rtt", widthMax: 8), .right("sent", widthMax: 8),
             .right("received", widthMax: 8),
         ])
         for peer in peers {
@@ -162,7 +162,11 @@ extension StatusText {
         let margin = String(repeating: " ", count: indent)
         var lines: [String] = []
         var line = "  " + label + margin.dropFirst(2 + label.count)
-        for word in TextTable.printable(items.joined(separator: ", ")).split(separator: " ") {
+        // Short items are kept whole: their blanks are hidden from the splitting.
+        let hidden: Character = "\u{A0}"
+        let pieces = items.map { $0.count <= 48 ? $0.replacing(" ", with: String(hidden)) : $0 }
+        for piece in TextTable.printable(pieces.joined(separator: ", ")).split(separator: " ") {
+            let word = String(piece.map { $0 == hidden ? " " : $0 })
             if line.count > indent, line.count + 1 + word.count > widthMax {
                 lines.append(line)
                 line = margin
