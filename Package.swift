@@ -114,7 +114,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
-        .testTarget(name: "MeshCryptoTests", dependencies: ["MeshCrypto"]),
+        .testTarget(name: "MeshCryptoTests", dependencies: ["MeshBase", "MeshCrypto"]),
         .testTarget(name: "MeshEthernetTests", dependencies: ["MeshBase", "MeshEthernet"]),
         .testTarget(name: "MeshLinuxTests", dependencies: ["MeshBase", "MeshLinux"]),
         .testTarget(

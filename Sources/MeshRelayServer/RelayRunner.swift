@@ -15,7 +15,12 @@ public enum RelayRunner {
     private static let certificateDays = 3650
 
     /// Runs until SIGTERM or SIGINT, then drains. Throws what keeps the relay from starting.
-    public static func run(_ configuration: RelayConfiguration, identity: Identity) async throws {
+    ///
+    /// SIGHUP reads the configuration again by `reload` and applies its limits; a mistake in it changes nothing.
+    public static func run(
+        _ configuration: RelayConfiguration, identity: Identity,
+        reload: @escaping @Sendable () throws -> RelayConfiguration
+    ) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let pool = NIOThreadPool(numberOfThreads: RelayServer.workThreadCount)
         pool.start()
@@ -25,12 +30,20 @@ public enum RelayRunner {
             configuration: configuration, token: try token(configuration), identity: identity,
             tls: try material(configuration), pool: pool, eventLoop: group.next())
         try await relay.start(configuration)
+        let reloads = ProcessSignals([ProcessSignals.hangUp]) { _ in
+            do {
+                let limits = try reload().limits
+                Task { await relay.apply(limits) }
+            } catch {
+                Logger(label: "relay").error("the limits stay as they are", metadata: ["reason": "\(error)"])
+            }
+        }
         let notifier = SystemdNotifier.fromEnvironment()
         try? notifier.notify(.ready)
         for await _ in stops { break }
         try? notifier.notify(.stopping)
         await relay.drain()
-        withExtendedLifetime(signals) {}
+        withExtendedLifetime((signals, reloads)) {}
         try await pool.shutdownGracefully()
         try await group.shutdownGracefully()
     }

@@ -35,7 +35,7 @@ public actor RelayServer {
     private let identity: Identity
     private let pool: NIOThreadPool
     private let logger: Logger
-    private let queueLimits: OutboundQueue.Limits
+    private var queueLimits: OutboundQueue.Limits
     private var tls: TLSMaterial
     private var core: RelaySwitch
     private var clients: [UInt64: Client] = [:]
@@ -57,10 +57,7 @@ public actor RelayServer {
         self.pool = pool
         self.eventLoop = eventLoop
         logger = Logger(label: "relay")
-        queueLimits = OutboundQueue.Limits(
-            signallingMessagesMax: configuration.limits.signallingMessages,
-            dataByteCountPerPairMax: configuration.limits.dataBytesPerPair,
-            dataAgeMilliseconds: UInt64(configuration.limits.dataAgeMilliseconds))
+        queueLimits = OutboundQueue.Limits(configuration.limits)
         let statement = try RelayKeyStatement(
             identity: identity, keyHash: tls.spkiHash, nowSeconds: BootClock.wallClockSeconds())
         core = RelaySwitch(
@@ -116,6 +113,13 @@ public actor RelayServer {
         } catch {
             logger.error("the statement on the TLS key could not be signed anew", metadata: ["error": "\(error)"])
         }
+    }
+
+    /// Uses other limits from now on; clients that are here stay.
+    public func apply(_ limits: RelayConfiguration.Limits) {
+        core.limits = RelaySwitch.Limits(limits)
+        queueLimits = OutboundQueue.Limits(limits)
+        logger.notice("limits reloaded", metadata: ["clients": "\(limits.clients)"])
     }
 
     /// Takes no new clients, tells those that are here, lets queues empty, then closes. Takes at most 2 s.
@@ -337,6 +341,14 @@ extension RelaySwitch.Admission {
         case .allowList(let ids): self = .allowList(Set(ids))
         case .token: self = .token(token)
         }
+    }
+}
+
+extension OutboundQueue.Limits {
+    init(_ limits: RelayConfiguration.Limits) {
+        self.init(
+            signallingMessagesMax: limits.signallingMessages, dataByteCountPerPairMax: limits.dataBytesPerPair,
+            dataAgeMilliseconds: UInt64(limits.dataAgeMilliseconds))
     }
 }
 

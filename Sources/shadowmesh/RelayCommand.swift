@@ -34,15 +34,18 @@ struct RelayRunCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await Running.run {
-            let loaded = try RelayConfiguration.load(
-                path: config, environment: Running.environment, overrides: overrides.values)
+            let (path, values) = (config, overrides.values)
+            let load: @Sendable () throws -> LoadedConfiguration<RelayConfiguration> = {
+                try RelayConfiguration.load(path: path, environment: Running.environment, overrides: values)
+            }
+            let loaded = try load()
             for warning in loaded.warnings { Running.warn(warning) }
             try loaded.checkFiles()
             let configuration = loaded.configuration
             configuration.logging.bootstrap(environment: Running.environment)
             let identity = try IdentityBridge.read(
                 configuration.identity, passphraseFile: configuration.passphraseFile)
-            try await RelayRunner.run(configuration, identity: identity)
+            try await RelayRunner.run(configuration, identity: identity) { try load().configuration }
         }
     }
 }
