@@ -15,7 +15,7 @@ public enum NodeRunner {
         let device = try TapDevice(
             TapDevice.Options(
                 name: tap.name, macAddress: tap.mac, mtu: tap.mtu,
-                addresses: tap.addresses.compactMap { MeshLinux.InterfaceAddress(text: "\($0)") }))
+                addresses: tap.addresses))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let pool = NIOThreadPool(numberOfThreads: NodeDaemon.workThreadCount)
         pool.start()
