@@ -101,7 +101,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             linkerSettings: staticLinking),
-        .target(name: "WanModel", dependencies: ["MeshBase", "MeshLinux"], path: "Lab/WanModel"),
+        .target(name: "WanModel", dependencies: ["MeshBase"], path: "Lab/WanModel"),
         .executableTarget(
             name: "shadowmesh-wan", dependencies: ["MeshBase", "MeshLinux", "WanModel"], path: "Lab/WanEmulator"),
         .target(name: "MeshSim", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
@@ -118,8 +118,9 @@ let package = Package(
         .testTarget(name: "MeshEthernetTests", dependencies: ["MeshBase", "MeshEthernet"]),
         .testTarget(name: "MeshLinuxTests", dependencies: ["MeshBase", "MeshLinux"]),
         .testTarget(
-            name: "MeshLabTests", dependencies: ["MeshBase", "MeshDataPlane", "MeshLinux", "shadowmesh-wan"]),
-        .testTarget(name: "WanModelTests", dependencies: ["MeshBase", "MeshLinux", "WanModel"]),
+            name: "MeshLabTests",
+            dependencies: ["MeshBase", "MeshDataPlane", "MeshLinux", "shadowmesh", "shadowmesh-wan"]),
+        .testTarget(name: "WanModelTests", dependencies: ["MeshBase", "WanModel"]),
         .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshSim"]),
         .testTarget(
             name: "MeshTransportTests",

@@ -1,4 +1,4 @@
-public import MeshLinux
+public import MeshBase
 
 /// One line of the emulator's configuration or of its control socket.
 ///

@@ -1,5 +1,4 @@
 public import MeshBase
-public import MeshLinux
 
 /// A wide-area network in numbers: which packet arrives where and when. Reads no clock and holds no bytes.
 ///

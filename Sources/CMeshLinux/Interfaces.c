@@ -171,9 +171,3 @@ int cmesh_interface_add_address(int index, const uint8_t *address, int address_b
     }
     return acknowledged(&request.header);
 }
-
-int cmesh_address_parse(const char *text, uint8_t *address) {
-    if (inet_pton(AF_INET, text, address) == 1) return 4;
-    if (inet_pton(AF_INET6, text, address) == 1) return 16;
-    return -EINVAL;
-}

@@ -82,10 +82,10 @@ extension EthernetSwitch {
     }
 
     /// Every port whose limit allows. A frame counts once for each 1,514 bytes begun, so that a superframe does not
-    /// pass as one.
+    /// pass as one, but never for more than a burst, so that each can pass.
     private mutating func flood(byteCount: Int, at now: Instant, ports: inout [PortIndex]) -> LocalVerdict {
         guard !activePorts.isEmpty else { return .drop(.noPort) }
-        let frameCount = UInt64((byteCount + 1_513) / 1_514)
+        let frameCount = min(UInt64((byteCount + 1_513) / 1_514), UInt64(configuration.floodLimit.burstFrames))
         for port in activePorts {
             if portStates[port.value]?.bucket.take(frameCount, at: now) == true {
                 ports.append(port)

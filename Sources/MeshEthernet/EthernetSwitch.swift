@@ -46,7 +46,7 @@ public struct EthernetSwitch: Sendable {
     }
 
     struct Port: Sendable {
-        var bucket: FloodBucket
+        var bucket: TokenBucket
         var claimReportedAt: Instant?
         var limitReportedAt: Instant?
     }
@@ -93,7 +93,10 @@ public struct EthernetSwitch: Sendable {
         guard port.value >= 0, port.value < Self.portsMax else { return false }
         guard !hasPort(port) else { return true }
         while portStates.count <= port.value { portStates.append(nil) }
-        portStates[port.value] = Port(bucket: FloodBucket(limit: configuration.floodLimit))
+        portStates[port.value] = Port(
+            bucket: TokenBucket(
+                perSecond: UInt64(configuration.floodLimit.framesPerSecond),
+                burst: UInt64(configuration.floodLimit.burstFrames)))
         activePorts.append(port)
         table.reserve(portCount: port.value + 1)
         loopGuard.add(port)

@@ -51,7 +51,7 @@ extension NodeDaemon {
 
     private func relayStatus(_ relay: Int, at now: Instant) -> RelayStatus {
         RelayStatus(
-            url: relays[relay].url, id: "\(relays[relay].id)", state: relays[relay].state,
+            url: "\(relays[relay].url)", id: "\(relays[relay].id)", state: relays[relay].state,
             sinceMilliseconds: now.milliseconds(since: relays[relay].since),
             observedAddress: node.observedEndpoint(relay).map { "\($0)" }, lastError: relays[relay].lastError)
     }
@@ -66,7 +66,8 @@ extension NodeDaemon {
             rttMicroseconds: session?.roundTripNanoseconds.map { $0 / 1000 },
             session: session.map { session in
                 SessionStatus(
-                    id: Self.hexadecimal(session.identifier), ageMilliseconds: now.milliseconds(since: session.establishedAt),
+                    id: Self.hexadecimal(session.identifier),
+                    ageMilliseconds: now.milliseconds(since: session.establishedAt),
                     epoch: Int(session.epoch), rekeys: session.rotationCount)
             },
             handshake: record.handshake, traffic: record.traffic, losses: record.losses, lastError: record.lastError,

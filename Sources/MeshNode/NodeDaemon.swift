@@ -37,7 +37,9 @@ public actor NodeDaemon {
     /// The event loop of the daemon and all its connections.
     public nonisolated let eventLoop: any EventLoop
     /// The actor runs on its event loop.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.executor.asUnownedSerialExecutor() }
+    public nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe eventLoop.executor.asUnownedSerialExecutor()
+    }
 
     let configuration: NodeConfiguration
     let logger: Logger
@@ -251,11 +253,7 @@ public actor NodeDaemon {
     }
 
     private func connectRelay(_ relay: Int) {
-        let url: MeshTransport.RelayURL
-        do throws(RelayURLError) { url = try MeshTransport.RelayURL(relays[relay].url) } catch {
-            return logger.error("relay URL refused", metadata: ["url": "\(relays[relay].url)", "reason": "\(error)"])
-        }
-        WebSocketClient().connect(to: url, on: eventLoop, handlers: handlers(for: .relay(relay)))
+        WebSocketClient().connect(to: relays[relay].url, on: eventLoop, handlers: handlers(for: .relay(relay)))
             .whenComplete { result in
                 self.assumeIsolated { daemon in
                     switch result {
@@ -283,10 +281,8 @@ public actor NodeDaemon {
     }
 
     private func dial(_ peer: PeerIndex) {
-        guard let address = configuration.peers.first(where: { $0.id == peers[peer].id })?.address,
-            let url = try? MeshTransport.RelayURL("wss://\(address)")
-        else { return }
-        WebSocketClient().connect(to: url, on: eventLoop, handlers: handlers(for: .direct))
+        guard let address = configuration.peers.first(where: { $0.id == peers[peer].id })?.address else { return }
+        WebSocketClient().connect(to: RelayURL(server: address), on: eventLoop, handlers: handlers(for: .direct))
             .whenComplete { result in
                 self.assumeIsolated { daemon in
                     switch result {

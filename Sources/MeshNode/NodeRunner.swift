@@ -53,7 +53,6 @@ public enum NodeRunner {
         TapPort(
             try TapDevice(
                 TapDevice.Options(
-                    name: tap.name, macAddress: tap.mac, mtu: tap.mtu,
-                    addresses: tap.addresses.compactMap { MeshLinux.InterfaceAddress(text: "\($0)") })))
+                    name: tap.name, macAddress: tap.mac, mtu: tap.mtu, addresses: tap.addresses)))
     }
 }

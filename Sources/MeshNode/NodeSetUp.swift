@@ -8,11 +8,11 @@ internal import MeshWire
 struct NodeSetUp {
     let node: Node.Configuration
     let peers: [NodeConfiguration.Peer]
-    let relays: [(url: String, id: PeerID)]
+    let relays: [NodeConfiguration.Relay]
 
     init(configuration: NodeConfiguration, identity: Identity) {
         peers = configuration.peers.filter { $0.id != identity.id }
-        relays = configuration.mode == .direct ? [] : configuration.relays.map { ("\($0.url)", $0.id) }
+        relays = configuration.mode == .direct ? [] : configuration.relays
         var candidates: [Candidate] = []
         if configuration.mode != .relay, let address = configuration.listenAddress, address.isSpecific {
             candidates.append(Candidate(source: .configured, transport: .webSocket, endpoint: address))
@@ -22,7 +22,7 @@ struct NodeSetUp {
             heartbeatIntervalSeconds: UInt16(clamping: configuration.heartbeatIntervalSeconds),
             keyRotationIntervalSeconds: UInt32(clamping: configuration.keyRotationIntervalSeconds),
             supportsDirect: configuration.mode != .relay, resetToken: [],
-            homeRelays: relays.prefix(SessionParameters.homeRelaysMax).map { .init(id: $0.id, url: $0.url) },
+            homeRelays: relays.prefix(SessionParameters.homeRelaysMax).map { .init(id: $0.id, url: "\($0.url)") },
             candidates: candidates)
         var made = Node.Configuration(
             identity: identity, peers: peers.map(\.id), relays: relays.map(\.id), parameters: parameters)

@@ -48,7 +48,8 @@ struct Outbox {
         var written: Int?
         unsafe message.writeWithUnsafeMutableBytes(minimumWritableBytes: byteCountMax) { bytes in
             // SAFETY: the span covers writable bytes of the buffer and is used only inside the closure.
-            var span = unsafe MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: bytes[..<byteCountMax]))
+            var span = unsafe MutableRawSpan(
+                _unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: bytes[..<byteCountMax]))
             written = body(&span)
             return written ?? 0
         }

@@ -2,13 +2,13 @@ internal import MeshBase
 
 /// What the daemon remembers of a relay for people.
 struct RelayRecord {
-    let url: String
+    let url: RelayURL
     let id: PeerID
     var state = "connecting"
     var since: Instant
     var lastError: String?
 
-    init(url: String, id: PeerID, since: Instant) {
+    init(url: RelayURL, id: PeerID, since: Instant) {
         self.url = url
         self.id = id
         self.since = since

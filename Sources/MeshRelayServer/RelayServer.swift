@@ -30,7 +30,9 @@ public actor RelayServer {
     /// The event loop of the relay and of all its connections.
     public nonisolated let eventLoop: any EventLoop
     /// The actor runs on its event loop.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.executor.asUnownedSerialExecutor() }
+    public nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe eventLoop.executor.asUnownedSerialExecutor()
+    }
 
     private let identity: Identity
     private let pool: NIOThreadPool
@@ -358,6 +360,6 @@ extension RelaySwitch.Limits {
         clientsMax = limits.clients
         payloadByteCountMax = limits.frameBytes
         peersPerClientMax = limits.peersPerClient
-        bytesPerSecondMax = limits.rateBytesPerSecond.map(Double.init)
+        bytesPerSecondMax = limits.rateBytesPerSecond.map { UInt64($0) }
     }
 }

@@ -1,4 +1,4 @@
-public import MeshBase
+import MeshBase
 import NIOCore
 
 extension IPAddress {
@@ -31,14 +31,6 @@ extension Endpoint {
         }
         guard let address = IPAddress(bytes: Array(address)), let port = socketAddress?.port else { return nil }
         self.init(address: address.unmapped, port: UInt16(truncatingIfNeeded: port))
-    }
-
-    /// Takes an IP address in its text form, without brackets and without a zone; `nil` when it is not one.
-    public init?(literal: String, port: UInt16) {
-        guard !literal.contains("%"), let address = try? SocketAddress(ipAddress: literal, port: Int(port)) else {
-            return nil
-        }
-        self.init(address)
     }
 
     /// The socket address of this endpoint.

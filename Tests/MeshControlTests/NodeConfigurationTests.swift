@@ -6,7 +6,7 @@ import Testing
     @Test func aFileWithOneRelayTakesEveryOtherSettingFromTheDefaults() throws {
         let loaded = try parseNode("relays:\n  - url: wss://relay.example\n    id: \(idText(1))\n")
         var expected = NodeConfiguration()
-        let url = try #require(RelayURL(text: "wss://relay.example"))
+        let url = try RelayURL("wss://relay.example")
         expected.relays = [NodeConfiguration.Relay(url: url, id: id(1))]
         #expect(loaded.configuration == expected)
         #expect(loaded.warnings.isEmpty)

@@ -153,7 +153,7 @@ import Testing
             let recorder = Recorder()
             let connection = try await lab.connect(recorder)
             try await lab.server.close().get()
-            await #expect(throws: TransportError.refused(lab.url.authority)) { _ = try await lab.connect(Recorder()) }
+            await #expect(throws: TransportError.refused("\(lab.url.server)")) { _ = try await lab.connect(Recorder()) }
             try await lab.loop.submit {
                 connection.send(ByteBuffer(string: "x"))
                 connection.flush()

@@ -161,12 +161,12 @@ struct Lab: Sendable {
     let server: WebSocketServer
     let recorder: Recorder
 
-    var url: RelayURL { RelayURL(endpoint: server.endpoints[0]) }
+    var url: RelayURL { RelayURL(server: HostAndPort(server.endpoints[0])) }
 
     func connect(
         _ recorder: Recorder, options: WebSocketClient.Options = .init(), path: String = RelayURL.defaultPath
     ) async throws -> WebSocketConnection {
-        let url = RelayURL(endpoint: server.endpoints[0], path: path)
+        let url = RelayURL(server: HostAndPort(server.endpoints[0]), path: path)
         return try await WebSocketClient(options: options).connect(to: url, on: loop, handlers: recorder.handlers())
             .get()
     }

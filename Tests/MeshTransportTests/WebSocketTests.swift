@@ -260,7 +260,7 @@ import Testing
             }
             for endpoint in server.endpoints {
                 let connection = try await WebSocketClient().connect(
-                    to: RelayURL(endpoint: endpoint), on: lab.loop, handlers: WebSocketHandlers()
+                    to: RelayURL(server: HostAndPort(endpoint)), on: lab.loop, handlers: WebSocketHandlers()
                 ).get()
                 #expect(connection.remoteEndpoint == endpoint)
                 try await lab.loop.submit { connection.close() }.get()

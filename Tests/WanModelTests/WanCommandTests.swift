@@ -1,4 +1,4 @@
-import MeshLinux
+import MeshBase
 import Testing
 import WanModel
 

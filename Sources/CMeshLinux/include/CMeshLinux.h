@@ -56,8 +56,6 @@ int cmesh_interface_set_up(const char *_Nonnull name);
 int cmesh_interface_set_queue_length(const char *_Nonnull name, int packet_count);
 /// RTM_NEWADDR over rtnetlink(7), IPv4 (4 bytes) or IPv6 (16 bytes); EEXIST when the address is there already.
 int cmesh_interface_add_address(int index, const uint8_t *_Nonnull address, int address_byte_count, int prefix_length);
-/// inet_pton(3) into 4 or 16 bytes: the byte count, or -EINVAL.
-int cmesh_address_parse(const char *_Nonnull text, uint8_t *_Nonnull address_16);
 
 // ---- Waiting --------------------------------------------------------------------------------------------------------
 

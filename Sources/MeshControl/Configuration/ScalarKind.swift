@@ -25,7 +25,7 @@ extension ScalarKind where Value == Int {
             expected: "\(words) from \(range.lowerBound) to \(range.upperBound)", refusesQuotes: true,
             parse: { text throws(ScalarProblem) in
                 let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
-                guard AddressText.decimal(digits, max: .max) != nil else {
+                guard Int(decimalDigits: digits) != nil else {
                     let isNumber = !digits.isEmpty && digits.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 }
                     throw ScalarProblem(kind: isNumber ? .outOfRange : .wrongType)
                 }
@@ -46,7 +46,7 @@ extension ScalarKind where Value == Int {
                 var digits = text[...]
                 if unit != nil { digits = digits.dropLast(3) }
                 while digits.last == " " { digits = digits.dropLast() }
-                guard let count = AddressText.decimal(digits, max: .max) else { throw ScalarProblem(kind: .wrongType) }
+                guard let count = Int(decimalDigits: digits) else { throw ScalarProblem(kind: .wrongType) }
                 let (bytes, overflowed) = count.multipliedReportingOverflow(by: unit?.1 ?? 1)
                 guard !overflowed, range.contains(bytes) else { throw ScalarProblem(kind: .outOfRange) }
                 return bytes
@@ -158,8 +158,8 @@ extension ScalarKind where Value == Endpoint {
         ScalarKind(
             expected: "an IP address and port, such as 0.0.0.0:443 or [::]:443",
             parse: { text throws(ScalarProblem) in
-                if let endpoint = AddressText.endpoint(text) { return endpoint }
-                if AddressText.ipAddress(text) != nil { throw ScalarProblem(hint: "the port is missing") }
+                if let endpoint = Endpoint(text: text) { return endpoint }
+                if IPAddress(text: text) != nil { throw ScalarProblem(hint: "the port is missing") }
                 throw ScalarProblem()
             },
             describe: { $0.description })
@@ -173,7 +173,7 @@ extension ScalarKind where Value == Endpoint? {
             expected: "an IP address and port, such as 0.0.0.0:3478, or \"off\"",
             parse: { text throws(ScalarProblem) in
                 if text == "off" { return nil }
-                guard let endpoint = AddressText.endpoint(text) else { throw ScalarProblem() }
+                guard let endpoint = Endpoint(text: text) else { throw ScalarProblem() }
                 return endpoint
             },
             describe: { $0?.description ?? "off" })
@@ -186,7 +186,7 @@ extension ScalarKind where Value == HostAndPort {
         ScalarKind(
             expected: "a host and port, such as host.example:443, 192.0.2.1:443 or [2001:db8::1]:443",
             parse: { text throws(ScalarProblem) in
-                guard let value = AddressText.hostAndPort(text) else { throw ScalarProblem() }
+                guard let value = HostAndPort(text: text) else { throw ScalarProblem() }
                 return value
             },
             describe: { $0.description })
@@ -199,12 +199,12 @@ extension ScalarKind where Value == RelayURL {
         ScalarKind(
             expected: "an address such as wss://relay.example or wss://192.0.2.1:8443",
             parse: { text throws(ScalarProblem) in
-                if let url = RelayURL(text: text) { return url }
-                let lowered = text.lowercased()
-                if ["ws://", "http://", "https://"].contains(where: lowered.hasPrefix) {
-                    throw ScalarProblem(hint: "relays are reached by wss:// only")
+                do throws(RelayURLError) { return try RelayURL(text) } catch {
+                    guard case .notSecureWebSocket = error else { throw ScalarProblem() }
+                    let lowered = text.lowercased()
+                    let isOther = ["ws://", "http://", "https://"].contains(where: lowered.hasPrefix)
+                    throw ScalarProblem(hint: isOther ? "relays are reached by wss:// only" : nil)
                 }
-                throw ScalarProblem()
             },
             describe: { $0.description })
     }
@@ -245,8 +245,8 @@ extension ScalarKind where Value == InterfaceAddress {
         ScalarKind(
             expected: "an address with its prefix length, such as 10.42.0.1/24 or fd00::1/64",
             parse: { text throws(ScalarProblem) in
-                guard let value = AddressText.interfaceAddress(text) else {
-                    let isBare = AddressText.ipAddress(text) != nil
+                guard let value = InterfaceAddress(text: text) else {
+                    let isBare = IPAddress(text: text) != nil
                     throw ScalarProblem(hint: isBare ? "the prefix length is missing" : nil)
                 }
                 guard value.address.bytes.contains(where: { $0 != 0 }), value.address.bytes[0] != 0xFF,

@@ -30,7 +30,7 @@ public struct RelaySwitch: Sendable {
         /// Largest payload that is forwarded, in bytes.
         public var payloadByteCountMax = CarrierItem.payloadByteCountMax
         /// Bytes that each client may send a second; `nil` for no limit.
-        public var bytesPerSecondMax: Double?
+        public var bytesPerSecondMax: UInt64?
         /// Proofs that are verified at the same time: at 1 ms each no client waits longer than a second.
         public var verificationsMax = 256
 
@@ -80,8 +80,8 @@ public struct RelaySwitch: Sendable {
     /// DESIGN section 5: the client's proof is one round trip and one signature away.
     private static let proofMilliseconds: UInt64 = 10_000
     /// Naming all peers anew takes a handful of messages; more is abuse.
-    private static let controlMessagesPerSecond = 20.0
-    private static let controlMessagesBurst = 100.0
+    private static let controlMessagesPerSecond: UInt64 = 20
+    private static let controlMessagesBurst: UInt64 = 100
 
     private struct Client: Sendable {
         enum State: Sendable {
@@ -268,7 +268,8 @@ public struct RelaySwitch: Sendable {
         connections[id] = connection
         let welcome = RelayWelcome(
             observedEndpoint: client.observed, stunPort: stunPort,
-            payloadByteCountMax: UInt32(limits.payloadByteCountMax), peersMax: UInt16(clamping: limits.peersPerClientMax))
+            payloadByteCountMax: UInt32(limits.payloadByteCountMax),
+            peersMax: UInt16(clamping: limits.peersPerClientMax))
         actions.append(.send(connection, RelayMessage.welcome(welcome).bytes))
         actions.append(.admitted(connection, id))
     }
@@ -316,7 +317,7 @@ public struct RelaySwitch: Sendable {
             guard let route = clients[connection]?.routes[channel] else {
                 throw clients[connection] == nil ? .unknownConnection : .unknownChannel
             }
-            guard clients[connection]?.bytes?.take(Double(byteCount), at: now) != false else { throw .rateLimited }
+            guard clients[connection]?.bytes?.take(UInt64(byteCount), at: now) != false else { throw .rateLimited }
             return route
         } catch {
             refusals[error, default: 0] += 1

@@ -58,7 +58,7 @@ final class ClientHandshakeHandler: ChannelInboundHandler, RemovableChannelHandl
         if case .handshakeCompleted = event as? TLSUserEvent {
             stage = .upgrade
             var head = HTTPRequestHead(version: .http1_1, method: .GET, uri: url.path)
-            head.headers.add(name: "Host", value: url.authority)
+            head.headers.add(name: "Host", value: "\(url.server)")
             context.write(wrapOutboundOut(.head(head)), promise: nil)
             context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         }
@@ -85,7 +85,7 @@ final class ClientHandshakeHandler: ChannelInboundHandler, RemovableChannelHandl
         case .tls: finish(.tlsFailed(describe(error)))
         case .upgrade where error is HTTPParserError: finish(.notAWebSocket(status: 0))
         case .upgrade where error is NIOSSLError: finish(.tlsFailed(describe(error)))
-        case .connecting, .upgrade: finish(.failed("connecting to \(url.authority) failed: \(describe(error))"))
+        case .connecting, .upgrade: finish(.failed("connecting to \(url.server) failed: \(describe(error))"))
         }
         socketEnd.abort()
     }

@@ -1,5 +1,5 @@
 import Glibc
-import MeshBase
+public import MeshBase
 public import NIOCore
 import NIOPosix
 import NIOSSL
@@ -89,10 +89,10 @@ private final class ConnectAttempt {
             }
         }
         let connected: EventLoopFuture<any Channel>
-        if let address = try? SocketAddress(ipAddress: url.host, port: Int(url.port)) {
+        if let address = try? SocketAddress(ipAddress: url.server.host, port: Int(url.server.port)) {
             connected = bootstrap.connect(to: address)
         } else {
-            connected = bootstrap.connect(host: url.host, port: Int(url.port))
+            connected = bootstrap.connect(host: url.server.host, port: Int(url.server.port))
         }
         let url = url
         return connected.flatMapErrorThrowing { error in
@@ -116,10 +116,10 @@ private final class ConnectAttempt {
         let pipeline = channel.pipeline.syncOperations
         if let localPort = options.localPort { try pipeline.addHandler(LocalPortBinder(port: localPort)) }
         try pipeline.addHandler(socketEnd)
-        let isName = Endpoint(literal: url.host, port: url.port) == nil
+        let isName = IPAddress(text: url.server.host) == nil
         try pipeline.addHandler(
             NIOSSLClientHandler(
-                context: tls, serverHostname: isName ? url.host : nil,
+                context: tls, serverHostname: isName ? url.server.host : nil,
                 customVerificationCallback: { chain, promise in
                     handshake.spkiHash = chain.first.flatMap { try? TLSContexts.spkiHash(of: $0) }
                     promise.succeed(handshake.spkiHash == nil ? .failed : .certificateVerified)
@@ -135,19 +135,19 @@ extension TransportError {
         case let error as TransportError: self = error
         case let error as NIOConnectionError:
             guard let failure = error.connectionErrors.first else {
-                self = .couldNotResolve(host: url.host)
+                self = .couldNotResolve(host: url.server.host)
                 return
             }
             self.init(connecting: failure.error, to: url)
         case ChannelError.connectTimeout: self = .timedOut(.connecting)
         case let error as IOError:
             switch error.errnoCode {
-            case ECONNREFUSED: self = .refused(url.authority)
-            case ENETUNREACH, EHOSTUNREACH, ENETDOWN: self = .unreachable(url.authority)
+            case ECONNREFUSED: self = .refused("\(url.server)")
+            case ENETUNREACH, EHOSTUNREACH, ENETDOWN: self = .unreachable("\(url.server)")
             case ETIMEDOUT: self = .timedOut(.connecting)
-            default: self = .failed("connecting to \(url.authority) failed: \(error)")
+            default: self = .failed("connecting to \(url.server) failed: \(error)")
             }
-        default: self = .failed("connecting to \(url.authority) failed: \(describe(error))")
+        default: self = .failed("connecting to \(url.server) failed: \(describe(error))")
         }
     }
 }

@@ -1,5 +1,4 @@
 import MeshBase
-import MeshLinux
 import Testing
 
 @Suite struct InterfaceAddressTests {
