@@ -179,7 +179,7 @@ def lease():
         f"--interface={TAP}", "--bind-interfaces", "--dhcp-range=10.10.10.100,10.10.10.150,1h", "--dhcp-authoritative",
         "--no-ping", f"--dhcp-leasefile={DIRECTORY}/leases", "--log-facility=-", "--user=root")
     wait_until("dnsmasq serves DHCP", lambda: run("belgium-rpi", "ss", "-Hlun", "sport = :67").stdout.strip())
-    text = run("uk-vps", "busybox", "udhcpc", "-i", TAP, "-n", "-q", "-f", "-t", "5", "-T", "1", "-s", str(script)).stdout
+    text = run("uk-vps", "udhcpc", "-i", TAP, "-n", "-q", "-f", "-t", "5", "-T", "1", "-s", str(script)).stdout
     stop(server)
     found = re.search(r"lease (\S+)", text)
     return found.group(1) if found else None

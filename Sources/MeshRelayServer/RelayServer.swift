@@ -216,10 +216,13 @@ public actor RelayServer {
     }
 
     /// Puts an item into the client's batch, or into its queue when its connection takes no more.
+    ///
+    /// - Returns: why the item was dropped; `nil` when it was not.
+    @discardableResult
     private func send(
         _ payload: ByteBuffer, channel: UInt32, isSignalling: Bool, to connection: UInt64, at now: Instant
-    ) {
-        guard var client = clients[connection] else { return }
+    ) -> OutboundQueue.Drop? {
+        guard var client = clients[connection] else { return nil }
         clients[connection] = nil
         defer { clients[connection] = client }
         if client.queue.isEmpty, client.connection.isWritable || client.batch != nil,
@@ -231,7 +234,7 @@ public actor RelayServer {
                 touched.append(connection)
             }
             client.batch?.writeItem(payload, channel: channel)
-            return
+            return nil
         }
         var item = ByteBufferAllocator().buffer(capacity: payload.readableBytes + CarrierItem.relayHeaderByteCount)
         item.writeItem(payload, channel: channel)
@@ -240,6 +243,7 @@ public actor RelayServer {
             ? client.queue.addSignalling(item, limits: queueLimits)
             : client.queue.addData(item, channel: channel, limits: queueLimits, at: now)
         if let drop { metrics.drops[drop, default: 0] += 1 }
+        return drop
     }
 
     /// Writes all batches to their sockets.
@@ -287,9 +291,11 @@ public actor RelayServer {
     private func perform(_ action: RelaySwitch.Action, at now: Instant) {
         switch action {
         case .send(let connection, let bytes):
-            send(
+            let drop = send(
                 ByteBuffer(bytes: bytes), channel: CarrierItem.controlChannel, isSignalling: true, to: connection,
                 at: now)
+            // A client that misses one of these would be of another mind about its channels for ever.
+            if drop != nil { clients[connection]?.connection.close(code: 1008, text: "too slow") }
         case .close(let connection):
             flush()
             clients[connection]?.isClosing = true

@@ -242,7 +242,9 @@ public struct Simulation {
         hosts[node].connections[relay] = connection
         relays[relay].nodes[connection] = node
         let keyHash = Digest.sha256(relays[relay].identity.id.bytes)
-        drive(node) { $0.relayConnected(relay, keyHash: keyHash, nowSeconds: Self.wallClockSeconds($2), actions: &$1); _ = $2 }
+        drive(node) {
+            $0.relayConnected(relay, keyHash: keyHash, nowSeconds: Self.wallClockSeconds($2), actions: &$1); _ = $2
+        }
         // '!' okay: four bytes make an address.
         let endpoint = Endpoint(address: IPAddress(bytes: [192, 0, 2, UInt8(truncatingIfNeeded: node)])!, port: 40_000)
         driveRelay(relay) { $0.connected(connection, from: endpoint, at: $2, actions: &$1) }
@@ -251,7 +253,9 @@ public struct Simulation {
     private mutating func dropConnection(node: Int, relay: Int) {
         guard let connection = hosts[node].connections.removeValue(forKey: relay) else { return }
         relays[relay].nodes.removeValue(forKey: connection)
-        driveRelay(relay) { $0.closed(connection, actions: &$1); _ = $2 }
+        driveRelay(relay) {
+            $0.closed(connection, actions: &$1); _ = $2
+        }
     }
 
     private mutating func deliver(_ bytes: [UInt8], to index: Int, relay: Int, channel: UInt32) {

@@ -75,7 +75,9 @@ private let seedCount = ProcessInfo.processInfo.environment["MESH_SEEDS"].flatMa
             return await group.reduce(into: []) { $0 += $1 }
         }
         print("simulated \(seedCount) seeds from \(firstSeed): \(failed.count) failed")
-        for (seed, fault) in failed { Issue.record("seed \(seed): \(fault); replay with MESH_SEED=\(seed) MESH_SEEDS=1") }
+        for (seed, fault) in failed {
+            Issue.record("seed \(seed): \(fault); replay with MESH_SEED=\(seed) MESH_SEEDS=1")
+        }
     }
 
     /// One world from a seed: trouble for 8 to 20 s, then a sound network.

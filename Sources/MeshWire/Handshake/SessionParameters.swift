@@ -150,7 +150,9 @@ public struct SessionParameters: Equatable, Sendable {
         put(.lanes, lanes)
         put(.superframeKinds, superframeKinds)
         put(.resetToken, resetToken)
-        for relay in homeRelays.prefix(Self.homeRelaysMax) { put(.homeRelay, relay.id.bytes + relay.url.utf8.prefix(255)) }
+        for relay in homeRelays.prefix(Self.homeRelaysMax) {
+            put(.homeRelay, relay.id.bytes + relay.url.utf8.prefix(255))
+        }
         for candidate in candidates.prefix(Self.candidatesMax) { put(.candidate, candidate.bytes) }
         return writer.bytes
     }
