@@ -12,4 +12,12 @@ public enum CarrierID: Hashable, Sendable {
         case .direct: false
         }
     }
+
+    /// What the limits of one peer are kept apart by: the relay's place in the list, -1 for direct connections.
+    var way: Int {
+        switch self {
+        case .relay(let relay, _): relay
+        case .direct: -1
+        }
+    }
 }

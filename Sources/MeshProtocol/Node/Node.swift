@@ -67,7 +67,7 @@ public struct Node: Sendable {
     public private(set) var messageRefusals: [NodeRefusal: UInt64] = [:]
 
     private enum TicketOwner: Sendable {
-        case relay(Int)
+        case relay(Int, attempt: UInt64)
         case peer(PeerIndex, PeerWork)
     }
 
@@ -117,6 +117,26 @@ public struct Node: Sendable {
         if case .ready(let ready) = links[relay].state { ready.since } else { nil }
     }
 
+    /// How much a node holds for its peers' messages; for tests that nothing leaks.
+    package struct TableCounts: Equatable, Sendable {
+        package var tickets = 0
+        package var sessionIndices = 0
+        package var sessions = 0
+        package var handshakes = 0
+        package var directConnections = 0
+        package var relayChannels = 0
+    }
+
+    /// How much is held now.
+    package var tableCounts: TableCounts {
+        TableCounts(
+            tickets: tickets.count, sessionIndices: context.indices.liveCount,
+            sessions: peers.reduce(0) { $0 + $1.sessions.count },
+            handshakes: peers.reduce(0) { $0 + $1.handshakeCount },
+            directConnections: directPeers.count + dialledConnections.count,
+            relayChannels: links.reduce(0) { $0 + $1.channelCount })
+    }
+
     // MARK: - Relays
 
     /// The TLS connection to a relay is up; `keyHash` is what its certificate's SubjectPublicKeyInfo hashes to.
@@ -138,7 +158,9 @@ public struct Node: Sendable {
 
     private mutating func dropChannels(of relay: Int, at now: Instant, actions: inout [NodeAction]) {
         for index in peers.indices {
-            run(index, at: now, actions: &actions) { peer, _, out in peer.relayClosed(relay, actions: &out) }
+            run(index, at: now, actions: &actions) { peer, context, out in
+                peer.relayClosed(relay, context: &context, at: now, actions: &out)
+            }
         }
     }
 
@@ -164,7 +186,7 @@ public struct Node: Sendable {
         case .connect:
             actions.append(.event(.relay(relay, .connecting)))
             actions.append(.connectRelay(relay))
-        case .work(let work): start(work, for: .relay(relay), actions: &actions)
+        case .work(let work): start(work, for: .relay(relay, attempt: links[relay].attempt), actions: &actions)
         case .ready(let welcome):
             actions.append(.event(.relay(relay, .ready(observed: welcome.observedEndpoint))))
             listObservedEndpoints()
@@ -178,7 +200,9 @@ public struct Node: Sendable {
             }
         case .closed(let channel):
             for index in peers.indices where peers[index].relayChannels[relay] == channel {
-                run(index, at: now, actions: &actions) { peer, _, out in peer.relayClosed(relay, actions: &out) }
+                run(index, at: now, actions: &actions) { peer, context, out in
+                    peer.relayClosed(relay, context: &context, at: now, actions: &out)
+                }
             }
         case .close(let event):
             actions.append(.event(.relay(relay, event)))
@@ -240,7 +264,9 @@ public struct Node: Sendable {
             dials[dialled]?.lost(at: now, entropy: &context.entropy)
         }
         guard let owner = directPeers.removeValue(forKey: connection), let peer = owner else { return }
-        run(peer, at: now, actions: &actions) { machine, _, out in machine.directClosed(connection, actions: &out) }
+        run(peer, at: now, actions: &actions) { machine, context, out in
+            machine.directClosed(connection, context: &context, at: now, actions: &out)
+        }
     }
 
     // MARK: - Messages between nodes
@@ -431,7 +457,9 @@ public struct Node: Sendable {
     ) {
         guard let owner = tickets.removeValue(forKey: ticket) else { return }
         switch owner {
-        case .relay(let relay):
+        case .relay(let relay, let attempt):
+            // A proof for a connection that is gone says nothing to or about the next one.
+            guard attempt == links[relay].attempt else { return }
             let (outcome, proof) = links[relay].proved(result, at: now, entropy: &context.entropy)
             if let proof { actions.append(.sendToRelay(relay, proof)) }
             apply(outcome, of: relay, at: now, actions: &actions)

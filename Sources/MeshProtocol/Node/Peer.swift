@@ -13,7 +13,7 @@ internal import MeshWire
 struct Peer: Sendable {
     /// At one moment: the newest, the one it replaces, and one more while handshakes cross.
     private static let sessionsMax = 3
-    /// Half-open handshakes of one peer: two by relay, two direct; each holds 20 KB.
+    /// Half-open handshakes of one peer by each relay, and as many direct; each holds 20 KB.
     private static let respondersMax = 4
     /// DESIGN section 5.
     private static let replacedKeptMilliseconds: UInt64 = 10_000
@@ -22,6 +22,8 @@ struct Peer: Sendable {
     private static let retryMillisecondsMax: UInt64 = 60_000
     /// The higher peer ID lets the lower one begin: most handshakes then do not cross.
     private static let higherWaitsMilliseconds: UInt64 = 250
+    /// A relay that opens and closes channels all the time must not make this node sign all the time.
+    private static let startRetryMilliseconds: UInt64 = 1_000
 
     let index: PeerIndex
     let id: PeerID
@@ -33,7 +35,11 @@ struct Peer: Sendable {
     private var responders: [ResponderHandshake] = []
     private var attemptAt: Instant?
     private var failedAttempts: UInt64 = 0
-    private var helloBuckets: [Bool: TokenBucket] = [:]
+    /// By the relay's place in the list; -1 for direct connections.
+    private var helloBuckets: [Int: TokenBucket] = [:]
+    private var startBucket = TokenBucket(perSecond: 1, burst: 5)
+    /// A direct connection that this node dialled while another handshake was under way: its turn comes after that.
+    private var waitingDirect: UInt64?
     private var lossBucket = TokenBucket(perSecond: 1, burst: 5)
     private(set) var lastFailure: HandshakeFailure?
 
@@ -79,25 +85,45 @@ struct Peer: Sendable {
     /// The relay is about to stop: both sides move to another one while it still forwards.
     mutating func relayDraining(_ relay: Int) { drainingRelays.insert(relay) }
 
-    mutating func relayClosed(_ relay: Int, actions: inout [PeerAction]) {
+    mutating func relayClosed(
+        _ relay: Int, context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
+    ) {
         drainingRelays.remove(relay)
         guard let channel = relayChannels.removeValue(forKey: relay) else { return }
-        carrierClosed(.relay(relay, channel: channel), actions: &actions)
+        carrierClosed(.relay(relay, channel: channel), context: &context, at: now, actions: &actions)
     }
 
-    mutating func directClosed(_ connection: UInt64, actions: inout [PeerAction]) {
+    mutating func directClosed(
+        _ connection: UInt64, context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
+    ) {
         if direct == connection { direct = nil }
-        carrierClosed(.direct(connection), actions: &actions)
+        if waitingDirect == connection { waitingDirect = nil }
+        carrierClosed(.direct(connection), context: &context, at: now, actions: &actions)
     }
 
-    private mutating func carrierClosed(_ carrier: CarrierID, actions: inout [PeerAction]) {
+    private mutating func carrierClosed(
+        _ carrier: CarrierID, context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
+    ) {
         actions.append(.event(.carrierClosed(index, carrier)))
-        if initiator?.carrier == carrier {
-            initiator = nil
-            fail(.carrierLost, actions: &actions)
-        }
-        responders.removeAll { $0.carrier == carrier && !$0.isCompleted }
+        removeResponders(context: &context) { $0.carrier == carrier && !$0.isCompleted }
         if self.carrier == nil { attemptAt = nil }
+        if let lost = initiator, lost.carrier == carrier {
+            initiator = nil
+            context.indices.release(lost.localIndex)
+            fail(.carrierLost, actions: &actions)
+            // No carrier opens when another one is there already, so nothing else would begin again.
+            attempt(at: now)
+        }
+    }
+
+    /// Forgets handshakes of the peer, with the session indices of those that made no session.
+    private mutating func removeResponders(
+        context: inout PeerContext, where isRemoved: (ResponderHandshake) -> Bool
+    ) {
+        for responder in responders where isRemoved(responder) && !responder.isCompleted {
+            if let unused = responder.localIndex { context.indices.release(unused) }
+        }
+        responders.removeAll(where: isRemoved)
     }
 
     private mutating func carrierOpened(
@@ -120,7 +146,10 @@ struct Peer: Sendable {
         by carrier: CarrierID, nowMilliseconds: UInt64, context: inout PeerContext, at now: Instant,
         actions: inout [PeerAction]
     ) {
-        guard initiator == nil else { return }
+        guard initiator == nil else {
+            if case .direct(let connection) = carrier { waitingDirect = connection }
+            return
+        }
         attemptAt = nil
         let nonce = context.entropy.bytes(count: SuiteSizes.nonceByteCount)
         initiator = InitiatorHandshake(
@@ -142,12 +171,16 @@ struct Peer: Sendable {
             if let bytes = known.storedChallenge { actions.append(.send(carrier, bytes)) }
             return nil
         }
-        var bucket = helloBuckets[carrier.isRelay] ?? TokenBucket(perSecond: 1, burst: 5)
+        var bucket = helloBuckets[carrier.way] ?? TokenBucket(perSecond: 1, burst: 5)
         let isAllowed = bucket.take(at: now)
-        helloBuckets[carrier.isRelay] = bucket
+        helloBuckets[carrier.way] = bucket
         guard isAllowed else { return .helloRateLimited }
-        if responders.count >= Self.respondersMax {
-            guard let completed = responders.firstIndex(where: \.isCompleted) else { return .tooManyHandshakes }
+        // One relay's replays use up what that relay has, and nothing of another one's.
+        let sameWay = responders.indices.filter { responders[$0].carrier.way == carrier.way }
+        if sameWay.count >= Self.respondersMax {
+            guard let completed = sameWay.first(where: { responders[$0].isCompleted }) else {
+                return .tooManyHandshakes
+            }
             responders.remove(at: completed)
         }
         let identifier = context.entropy.bytes(count: SuiteSizes.sessionIdentifierByteCount)
@@ -272,6 +305,12 @@ struct Peer: Sendable {
                 actions.append(.send(carrier, bytes))
             }
         case .established(let made):
+            // Both RESPONSEs may have been in work at the same time: the lower ID's own may have gone out meanwhile,
+            // and two sessions, each unknown to the other side, would come of it.
+            if context.identity.id < id, initiator?.hasSentResponse == true {
+                context.indices.release(made.secrets.localParameters.sessionIndex)
+                return responders[place].responseRefused()
+            }
             guard responders[place].established(made.bytes) else { return }
             actions.append(.event(.handshake(index, .establishedSent)))
             actions.append(.send(carrier, made.bytes))
@@ -309,15 +348,21 @@ struct Peer: Sendable {
         }
         if let cancelled = initiator { context.indices.release(cancelled.localIndex) }
         initiator = nil
-        responders.removeAll { !$0.isCompleted }
+        removeResponders(context: &context) { !$0.isCompleted }
         attemptAt = nil
         failedAttempts = 0
         lastFailure = nil
-        if sessions.count >= Self.sessionsMax { context.indices.release(sessions.removeFirst().localIndex) }
+        if sessions.count >= Self.sessionsMax {
+            // Not the one that carries the frames: the newer ones may never be confirmed.
+            let sending = sendingSession
+            let oldest = sessions.indices.first { $0 != sending } ?? 0
+            context.indices.release(sessions.remove(at: oldest).localIndex)
+        }
         sessions.append(session)
         if case .direct(let connection) = carrier, direct != connection {
             if let direct { actions.append(.closeDirect(direct)) }
             direct = connection
+            if waitingDirect == connection { waitingDirect = nil }
             actions.append(.claim(connection))
             actions.append(.event(.carrierOpened(index, carrier)))
         }
@@ -326,6 +371,7 @@ struct Peer: Sendable {
             processorNanoseconds: processorNanoseconds, byteCount: byteCount,
             remoteParameters: secrets.remoteParameters)
         actions.append(.event(.established(index, summary)))
+        if waitingDirect != nil { attempt(at: now) }
         guard secrets.role == .initiator else { return }
         // The responder may send only after the initiator's first record: give it one at once.
         perform(on: sessions.count - 1, context: &context, at: now, actions: &actions) { session, entropy, out in
@@ -397,6 +443,7 @@ struct Peer: Sendable {
                 // The session is kept; a handshake replaces it, or a late answer revives it.
                 if sessions.last?.localIndex == localIndex {
                     actions.append(.event(.unresponsive(index)))
+                    leaveDirect(actions: &actions)
                     attempt(at: now)
                 }
             case .ended(let end):
@@ -414,15 +461,24 @@ struct Peer: Sendable {
     }
 
     private mutating func attempt(at instant: Instant) {
-        guard initiator == nil, carrier != nil else { return }
+        guard initiator == nil, carrier != nil || waitingDirect != nil else { return }
         attemptAt = min(attemptAt ?? instant, instant)
+    }
+
+    /// The direct connection answers no more: what is sent goes by relay again, when there is one.
+    private mutating func leaveDirect(actions: inout [PeerAction]) {
+        guard let dead = direct, !relayChannels.isEmpty else { return }
+        direct = nil
+        actions.append(.closeDirect(dead))
+        actions.append(.event(.carrierClosed(index, .direct(dead))))
     }
 
     /// The peer says that it has no session with `remoteIndex`. Obeyed once per session, and only when nothing valid
     /// follows within 1 s; it removes nothing.
     mutating func sessionLost(remoteIndex: UInt32, token: [UInt8]?, at now: Instant, actions: inout [PeerAction]) {
+        // The peer may forget a session that was replaced: nothing is lost with it.
         guard let place = sessions.firstIndex(where: { $0.remoteIndex == remoteIndex }),
-            !sessions[place].lossWasObeyed, sessions[place].lossReportedAt == nil
+            place >= (sendingSession ?? 0), !sessions[place].lossWasObeyed, sessions[place].lossReportedAt == nil
         else { return }
         if let token {
             guard ConstantTime.equal(token, sessions[place].remoteParameters.resetToken) else { return }
@@ -461,6 +517,9 @@ struct Peer: Sendable {
         return sessions[place].seal(.frame, contentByteCount: byteCount, in: &record, at: now)
     }
 
+    /// Handshakes of either side that are kept, completed ones included.
+    var handshakeCount: Int { responders.count + (initiator == nil ? 0 : 1) }
+
     /// Whether a handshake is under way.
     var isHandshaking: Bool { initiator != nil || responders.contains { !$0.isCompleted } }
 
@@ -477,11 +536,17 @@ struct Peer: Sendable {
         for (place, session) in sessions.enumerated() {
             consider(session.deadline)
             consider(session.lossReportedAt?.advanced(milliseconds: Self.lossGraceMilliseconds))
-            if place < (sendingSession ?? 0) {
-                consider(session.lastReceivedAt.advanced(milliseconds: Self.replacedKeptMilliseconds))
+            if let sending = sendingSession, place < sending {
+                consider(expiry(of: session, replacedBy: sessions[sending]))
             }
         }
         return result
+    }
+
+    /// Until when a replaced session is kept. A session that was idle when it was replaced may still get what the
+    /// peer sent in it before it learned of the new one.
+    private func expiry(of session: Session, replacedBy newer: Session) -> Instant {
+        max(session.lastReceivedAt, newer.establishedAt).advanced(milliseconds: Self.replacedKeptMilliseconds)
     }
 
     mutating func handleTimeout(
@@ -507,23 +572,36 @@ struct Peer: Sendable {
             attempt(at: now)
         }
         if let due = attemptAt, now >= due {
-            attemptAt = nil
-            if let carrier {
-                startHandshake(
-                    by: carrier, nowMilliseconds: nowMilliseconds, context: &context, at: now, actions: &actions)
-            }
+            startAttempt(nowMilliseconds: nowMilliseconds, context: &context, at: now, actions: &actions)
         }
+    }
+
+    private mutating func startAttempt(
+        nowMilliseconds: UInt64, context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
+    ) {
+        attemptAt = nil
+        guard let next = waitingDirect.map(CarrierID.direct) ?? carrier else { return }
+        guard startBucket.take(at: now) else {
+            return attempt(at: now.advanced(milliseconds: Self.startRetryMilliseconds))
+        }
+        if initiator == nil { waitingDirect = nil }
+        startHandshake(by: next, nowMilliseconds: nowMilliseconds, context: &context, at: now, actions: &actions)
     }
 
     private mutating func expireHandshakes(
         context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
     ) {
-        responders.removeAll { now >= $0.deadline }
+        removeResponders(context: &context) { now >= $0.deadline }
         guard var handshake = initiator else { return }
         if handshake.isTimedOut(at: now) {
             initiator = nil
             context.indices.release(handshake.localIndex)
             fail(.timedOut(handshake.waitingFor), actions: &actions)
+            if case .direct(let connection) = handshake.carrier {
+                // It would stay open and unused for ever: closed, it is dialled again, after a back-off.
+                if direct == connection { direct = nil }
+                actions.append(.closeDirect(connection))
+            }
             let wait = min(Self.retryMillisecondsMin << min(failedAttempts, 4), Self.retryMillisecondsMax)
             failedAttempts += 1
             let jitter = context.entropy.number(below: wait / 4 + 1)
@@ -536,9 +614,7 @@ struct Peer: Sendable {
 
     private mutating func expireSessions(context: inout PeerContext, at now: Instant) {
         guard let sending = sendingSession else { return }
-        let replaced = sessions[..<sending].filter {
-            now >= $0.lastReceivedAt.advanced(milliseconds: Self.replacedKeptMilliseconds)
-        }
+        let replaced = sessions[..<sending].filter { now >= expiry(of: $0, replacedBy: sessions[sending]) }
         for session in replaced { remove(session.localIndex, context: &context) }
     }
 }

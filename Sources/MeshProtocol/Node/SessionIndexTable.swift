@@ -6,6 +6,9 @@ struct SessionIndexTable: Sendable {
     /// Grows by one entry per session that a configured peer completes: 4 bytes, a few thousand a year.
     private var used: Set<UInt32> = []
 
+    /// Indices that belong to a session or a handshake now.
+    var liveCount: Int { owners.count }
+
     func owner(of index: UInt32) -> PeerIndex? { owners[index] }
 
     /// A fresh index for a session with `peer`.

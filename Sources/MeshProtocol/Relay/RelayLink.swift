@@ -59,6 +59,8 @@ struct RelayLink: Sendable {
     private let token: [UInt8]
     private(set) var state: State
     private var failures: UInt64 = 0
+    /// Connections tried so far: tells work for an earlier connection from work for this one.
+    private(set) var attempt: UInt64 = 0
 
     init(id: PeerID, instance: [UInt8], token: [UInt8], at now: Instant) {
         self.id = id
@@ -77,8 +79,9 @@ struct RelayLink: Sendable {
         }
     }
 
-    var isReady: Bool {
-        if case .ready = state { true } else { false }
+    /// Channels that are open now.
+    var channelCount: Int {
+        if case .ready(let ready) = state { ready.peers.count } else { 0 }
     }
 
     /// What a step of the link asks of the node machine.
@@ -97,6 +100,7 @@ struct RelayLink: Sendable {
     mutating func timedOut(at now: Instant, entropy: inout EntropySource) -> Outcome {
         guard let deadline, now >= deadline else { return .none }
         if case .waiting = state {
+            attempt += 1
             state = .connecting(deadline: now.advanced(milliseconds: Self.setUpMilliseconds))
             return .connect
         }
@@ -129,6 +133,8 @@ struct RelayLink: Sendable {
         _ message: RelayMessage, identity: Identity, at now: Instant, entropy: inout EntropySource
     ) -> Outcome {
         switch (state, message) {
+        // What was sent on a connection that this node has given up must not shorten or prolong the wait.
+        case (.waiting, _), (.connecting, _): return .none
         case (.awaitingChallenge(let keyHash, let nowSeconds, let deadline), .challenge(let challenge)):
             state = .proving(deadline: deadline)
             return .work(
@@ -141,6 +147,9 @@ struct RelayLink: Sendable {
             return .ready(welcome)
         case (.ready(var ready), .channelOpened(let channel, let peer)):
             guard channel != CarrierItem.controlChannel else { break }
+            // One channel for each peer, and no more peers than may be named: a relay cannot fill this table.
+            for (old, owner) in ready.peers where owner == peer { ready.peers.removeValue(forKey: old) }
+            guard ready.peers.count < max(Int(ready.welcome.peersMax), 1) else { break }
             ready.peers[channel] = peer
             state = .ready(ready)
             return .opened(channel: channel, peer: peer)

@@ -85,7 +85,7 @@ public struct RelaySwitch: Sendable {
 
     private struct Client: Sendable {
         enum State: Sendable {
-            case challenged(challenge: [UInt8], deadline: Instant)
+            case challenged(challenge: [UInt8], keyHash: [UInt8], deadline: Instant)
             case verifying(RelayProof)
             case admitted(PeerID)
         }
@@ -133,6 +133,11 @@ public struct RelaySwitch: Sendable {
     public var admittedCount: Int { connections.count }
     /// All connections.
     public var connectionCount: Int { clients.count }
+    /// Entries of all tables together, for tests that nothing leaks.
+    package var tableEntryCount: Int {
+        clients.count + connections.count + tickets.count
+            + clients.values.reduce(0) { $0 + $1.routes.count + $1.channels.count }
+    }
     /// Whether another connection would be refused as the relay is full.
     public var isFull: Bool { clients.count >= limits.clientsMax || isDraining }
     /// Pairs of clients that are connected now.
@@ -150,7 +155,9 @@ public struct RelaySwitch: Sendable {
         guard !isFull else { return refuse(connection, .full, tell: isDraining ? .draining : .full, &actions) }
         let challenge = entropy.bytes(count: SuiteSizes.nonceByteCount)
         let deadline = now.advanced(milliseconds: Self.proofMilliseconds)
-        var client = Client(state: .challenged(challenge: challenge, deadline: deadline), observed: endpoint)
+        var client = Client(
+            state: .challenged(challenge: challenge, keyHash: statement.keyHash, deadline: deadline),
+            observed: endpoint)
         client.bytes = limits.bytesPerSecondMax.map { TokenBucket(perSecond: $0, burst: $0) }
         clients[connection] = client
         let message = RelayChallenge(
@@ -201,8 +208,8 @@ public struct RelaySwitch: Sendable {
             return refuse(connection, .malformed, tell: .protocolViolation, &actions)
         }
         switch (client.state, message) {
-        case (.challenged(let challenge, _), .proof(let proof)):
-            verify(proof, challenge: challenge, from: connection, &actions)
+        case (.challenged(let challenge, let keyHash, _), .proof(let proof)):
+            verify(proof, challenge: challenge, keyHash: keyHash, from: connection, &actions)
         case (.admitted(let id), .namePeers(let peers)): name(peers, by: id, connection, &actions)
         case (.admitted, .forgetPeers(let peers)):
             for peer in peers {
@@ -226,7 +233,8 @@ public struct RelaySwitch: Sendable {
     }
 
     private mutating func verify(
-        _ proof: RelayProof, challenge: [UInt8], from connection: ConnectionID, _ actions: inout [Action]
+        _ proof: RelayProof, challenge: [UInt8], keyHash: [UInt8], from connection: ConnectionID,
+        _ actions: inout [Action]
     ) {
         guard tickets.count < limits.verificationsMax else { return refuse(connection, .full, tell: .full, &actions) }
         guard isAdmitted(proof) else { return refuse(connection, .notAdmitted, tell: .notAdmitted, &actions) }
@@ -237,7 +245,7 @@ public struct RelaySwitch: Sendable {
         actions.append(
             .work(
                 ticket,
-                .admitClient(AdmitClient(relay: id, keyHash: statement.keyHash, challenge: challenge, proof: proof))))
+                .admitClient(AdmitClient(relay: id, keyHash: keyHash, challenge: challenge, proof: proof))))
     }
 
     private func isAdmitted(_ proof: RelayProof) -> Bool {
@@ -258,6 +266,7 @@ public struct RelaySwitch: Sendable {
         guard case .admitted(let id) = result else {
             return refuse(connection, .badProof, tell: .badProof, &actions)
         }
+        guard !isDraining else { return refuse(connection, .full, tell: .draining, &actions) }
         if let old = connections[id] {
             actions.append(.send(old, RelayMessage.replaced(instance: proof.instance).bytes))
             refuse(old, .replaced, tell: nil, &actions)
@@ -278,11 +287,13 @@ public struct RelaySwitch: Sendable {
         _ peers: [PeerID], by id: PeerID, _ connection: ConnectionID, _ actions: inout [Action]
     ) {
         for peer in peers where peer != id {
-            guard (clients[connection]?.named.count ?? 0) < limits.peersPerClientMax else {
-                refusals[.tooManyPeers, default: 0] += 1
-                return
+            if clients[connection]?.named.contains(peer) != true {
+                guard (clients[connection]?.named.count ?? 0) < limits.peersPerClientMax else {
+                    refusals[.tooManyPeers, default: 0] += 1
+                    return
+                }
+                clients[connection]?.named.insert(peer)
             }
-            clients[connection]?.named.insert(peer)
             guard let other = connections[peer], clients[other]?.named.contains(id) == true,
                 clients[connection]?.channels[peer] == nil
             else { continue }
@@ -330,14 +341,14 @@ public struct RelaySwitch: Sendable {
     /// When to call `handleTimeout` next.
     public var deadline: Instant? {
         clients.values.compactMap { client in
-            if case .challenged(_, let deadline) = client.state { deadline } else { nil }
+            if case .challenged(_, _, let deadline) = client.state { deadline } else { nil }
         }.min()
     }
 
     /// Refuses clients that have not proven their ID in time.
     public mutating func handleTimeout(at now: Instant, actions: inout [Action]) {
         let late = clients.filter { _, client in
-            if case .challenged(_, let deadline) = client.state { now >= deadline } else { false }
+            if case .challenged(_, _, let deadline) = client.state { now >= deadline } else { false }
         }
         for connection in late.keys.sorted() { refuse(connection, .proofTimedOut, tell: .timedOut, &actions) }
     }

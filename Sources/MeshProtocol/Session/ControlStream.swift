@@ -1,5 +1,5 @@
-internal import MeshBase
-internal import MeshWire
+package import MeshBase
+package import MeshWire
 
 /// A session's reliable stream of messages, one in each direction, over any paths.
 ///
@@ -7,9 +7,9 @@ internal import MeshWire
 ///                                    ^                       | time-out (RFC 6298): the oldest again
 ///                                    +-----------------------+
 ///     receive: segment -> held until contiguous -> bytes -> message
-struct ControlStream: Sendable {
+package struct ControlStream: Sendable {
     /// Enough for two rekey messages; bounds what a peer can make this node hold.
-    static let windowByteCount: UInt64 = 32 * 1024
+    package static let windowByteCount: UInt64 = 32 * 1024
     /// Segments that arrived early; 64 of 1,000 bytes cover the window even when they are cut small at the end.
     private static let heldSegmentsMax = 64
     /// A local backlog beyond this means that the peer has stopped acknowledging: refuse more.
@@ -35,14 +35,19 @@ struct ControlStream: Sendable {
     private var held: [UInt64: [UInt8]] = [:]
     private var assembly: [UInt8] = []
 
+    package init() {}
+
+    /// Bytes held of what the peer sent, for tests that it is bounded.
+    package var heldByteCount: Int { assembly.count + held.values.reduce(0) { $0 + $1.count } }
+
     /// When `timedOut` wants to be called.
-    var deadline: Instant? { retransmitAt }
+    package var deadline: Instant? { retransmitAt }
 
     /// Whether everything that was sent has been acknowledged.
-    var isDrained: Bool { backlog.isEmpty && inFlight.isEmpty }
+    package var isDrained: Bool { backlog.isEmpty && inFlight.isEmpty }
 
     /// Queues a message. Returns `false` when the backlog is full.
-    mutating func send(_ message: StreamMessage) -> Bool {
+    package mutating func send(_ message: StreamMessage) -> Bool {
         let bytes = message.bytes
         guard backlog.count + bytes.count <= Self.backlogByteCountMax else { return false }
         backlog += bytes
@@ -50,13 +55,14 @@ struct ControlStream: Sendable {
     }
 
     /// Segments that may be sent now.
-    mutating func segmentsToSend(at now: Instant) -> [StreamSegment] {
+    package mutating func segmentsToSend(at now: Instant) -> [StreamSegment] {
         var segments: [StreamSegment] = []
         while !backlog.isEmpty, sendOffset - acknowledgedOffset < Self.windowByteCount {
             let room = Int(Self.windowByteCount - (sendOffset - acknowledgedOffset))
             let data = Array(backlog.prefix(min(StreamSegment.dataByteCountMax, room)))
             backlog.removeFirst(data.count)
-            segments.append(transmit(Flight(offset: sendOffset, data: data, transmission: 0, sentAt: now, sentAgain: false)))
+            segments.append(
+                transmit(Flight(offset: sendOffset, data: data, transmission: 0, sentAt: now, sentAgain: false)))
             sendOffset += UInt64(data.count)
         }
         if !segments.isEmpty, retransmitAt == nil {
@@ -74,7 +80,7 @@ struct ControlStream: Sendable {
     }
 
     /// The oldest segment in flight again, when its time has come (RFC 6298 section 5.4).
-    mutating func timedOut(at now: Instant) -> StreamSegment? {
+    package mutating func timedOut(at now: Instant) -> StreamSegment? {
         guard let due = retransmitAt, now >= due else { return nil }
         guard let oldest = inFlight.indices.min(by: { inFlight[$0].offset < inFlight[$1].offset }) else {
             retransmitAt = nil
@@ -89,7 +95,7 @@ struct ControlStream: Sendable {
     }
 
     /// Takes an acknowledgement. Returns `false` for bytes never sent, which only a broken peer acknowledges.
-    mutating func received(_ acknowledgement: StreamAcknowledgement, at now: Instant) -> Bool {
+    package mutating func received(_ acknowledgement: StreamAcknowledgement, at now: Instant) -> Bool {
         guard acknowledgement.nextOffset <= sendOffset else { return false }
         if let flight = inFlight.first(where: { $0.transmission == acknowledgement.transmission }) {
             roundTrip.sample(nanoseconds: now.nanoseconds(since: flight.sentAt))
@@ -108,13 +114,14 @@ struct ControlStream: Sendable {
     /// Takes a segment: what to acknowledge, and the messages that are now whole.
     ///
     /// Throws `WireError` when the stream itself is broken; the session ends then, since nothing behind it can be read.
-    mutating func received(
+    package mutating func received(
         _ segment: StreamSegment, messages: inout [StreamMessage]
     ) throws(WireError) -> StreamAcknowledgement? {
         let end = segment.offset.addingReportingOverflow(UInt64(segment.data.count))
         guard !end.overflow, end.partialValue <= receiveOffset + Self.windowByteCount else { return nil }
         if end.partialValue > receiveOffset { hold(segment) }
-        while let offset = held.keys.filter({ $0 <= receiveOffset }).min(), let data = held.removeValue(forKey: offset) {
+        while let offset = held.keys.filter({ $0 <= receiveOffset }).min(), let data = held.removeValue(forKey: offset)
+        {
             let skip = Int(receiveOffset - offset)
             guard skip < data.count else { continue }
             assembly += data[skip...]

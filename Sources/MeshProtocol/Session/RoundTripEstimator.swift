@@ -6,6 +6,8 @@ public struct RoundTripEstimator: Sendable, Equatable {
     private static let timeoutNanosecondsMin: UInt64 = 200_000_000
     /// RFC 6298 section 2.5 allows any bound of at least 60 s; a path is given up long before.
     private static let timeoutNanosecondsMax: UInt64 = 8_000_000_000
+    /// A host that slept answers late: that says nothing about the path, and no sum below may overflow.
+    private static let sampleNanosecondsMax: UInt64 = 60_000_000_000
 
     /// Smoothed round-trip time; `nil` before the first sample.
     public private(set) var smoothedNanoseconds: UInt64?
@@ -16,7 +18,8 @@ public struct RoundTripEstimator: Sendable, Equatable {
     public init() {}
 
     /// Takes a measured round trip.
-    public mutating func sample(nanoseconds: UInt64) {
+    public mutating func sample(nanoseconds measured: UInt64) {
+        let nanoseconds = min(measured, Self.sampleNanosecondsMax)
         backoff = 0
         guard let smoothed = smoothedNanoseconds else {
             smoothedNanoseconds = nanoseconds

@@ -111,7 +111,8 @@ public struct Session: Sendable {
             &record, headerByteCount: RecordHeader.byteCount, contentByteCount: contentByteCount + 1, nonceHigh: 0,
             nonceLow: sendCounter)
         sendCounter += 1
-        if unansweredSince == nil { unansweredSince = now }
+        // An answer asks for none; if it did, two idle nodes would ping each other for ever.
+        if unansweredSince == nil, kind != .pong, kind != .streamAcknowledgement { unansweredSince = now }
         return Self.frameOverheadByteCount + contentByteCount
     }
 
@@ -195,7 +196,10 @@ public struct Session: Sendable {
         if let acknowledgement {
             actions.append(.send(sealed(.streamAcknowledgement, acknowledgement.bytes, at: now)))
         }
-        for message in messages { received(message, at: now, entropy: &entropy, actions: &actions) }
+        for message in messages {
+            received(message, at: now, entropy: &entropy, actions: &actions)
+            if case .ended = actions.last { return }
+        }
     }
 
     private mutating func received(
