@@ -1,5 +1,5 @@
-internal import MeshBase
-internal import MeshWire
+package import MeshBase
+package import MeshWire
 
 /// A session's reliable stream of messages, one in each direction, over any paths.
 ///
@@ -7,7 +7,7 @@ internal import MeshWire
 ///                                    ^                       | time-out (RFC 6298): the oldest again
 ///                                    +-----------------------+
 ///     receive: segment -> held until contiguous -> bytes -> message
-struct ControlStream: Sendable {
+package struct ControlStream: Sendable {
     /// Enough for two rekey messages; bounds what a peer can make this node hold.
     static let windowByteCount: UInt64 = 32 * 1024
     /// Segments that arrived early; 64 of 1,000 bytes cover the window even when they are cut small at the end.
@@ -35,6 +35,8 @@ struct ControlStream: Sendable {
     private var held: [UInt64: [UInt8]] = [:]
     private var assembly: [UInt8] = []
 
+    package init() {}
+
     /// When `timedOut` wants to be called.
     var deadline: Instant? { retransmitAt }
 
@@ -42,7 +44,7 @@ struct ControlStream: Sendable {
     var isDrained: Bool { backlog.isEmpty && inFlight.isEmpty }
 
     /// Queues a message. Returns `false` when the backlog is full.
-    mutating func send(_ message: StreamMessage) -> Bool {
+    package mutating func send(_ message: StreamMessage) -> Bool {
         let bytes = message.bytes
         guard backlog.count + bytes.count <= Self.backlogByteCountMax else { return false }
         backlog += bytes
@@ -50,7 +52,7 @@ struct ControlStream: Sendable {
     }
 
     /// Segments that may be sent now.
-    mutating func segmentsToSend(at now: Instant) -> [StreamSegment] {
+    package mutating func segmentsToSend(at now: Instant) -> [StreamSegment] {
         var segments: [StreamSegment] = []
         while !backlog.isEmpty, sendOffset - acknowledgedOffset < Self.windowByteCount {
             let room = Int(Self.windowByteCount - (sendOffset - acknowledgedOffset))
@@ -108,7 +110,7 @@ struct ControlStream: Sendable {
     /// Takes a segment: what to acknowledge, and the messages that are now whole.
     ///
     /// Throws `WireError` when the stream itself is broken; the session ends then, since nothing behind it can be read.
-    mutating func received(
+    package mutating func received(
         _ segment: StreamSegment, messages: inout [StreamMessage]
     ) throws(WireError) -> StreamAcknowledgement? {
         let end = segment.offset.addingReportingOverflow(UInt64(segment.data.count))
