@@ -16,7 +16,7 @@ endif
 SEEDS ?= 10000
 SECONDS_EACH ?= 10
 
-.PHONY: help build demo demo-keep test lint simulate fuzz vectors-check bench-micro dependencies clean
+.PHONY: help build demo demo-keep test lint simulate fuzz vectors vectors-check bench-micro dependencies clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -45,6 +45,15 @@ lint: ## Check the format of all sources
 simulate: ## Simulate whole meshes: make simulate SEEDS=100000 [FIRST=1]
 	@$(SWIFT_BUILD) --build-tests
 	@MESH_SEEDS=$(SEEDS) MESH_SEED=$(or $(FIRST),1) $(SWIFT_TEST) --filter MeshSimTests
+
+vectors: ## Make the test vectors anew (signatures and ciphertexts are random: the files change each time)
+	@$(SWIFT_BUILD) --product shadowmesh-vectors
+	@.build/release/shadowmesh-vectors Tests/Vectors
+
+vectors-check: ## Check the vectors with an implementation in Python that shares no code with this one
+	@test -x .build/vectors-venv/bin/python || python3 -m venv .build/vectors-venv
+	@.build/vectors-venv/bin/python -m pip install --quiet --requirement Tests/Vectors/requirements.txt
+	@.build/vectors-venv/bin/python Tests/Vectors/check.py
 
 clean: ## Remove everything that was built
 	@rm -rf .build .build-* out

@@ -121,6 +121,10 @@ let package = Package(
             name: "MeshLabTests",
             dependencies: ["MeshBase", "MeshDataPlane", "MeshLinux", "shadowmesh", "shadowmesh-wan"]),
         .testTarget(name: "WanModelTests", dependencies: ["MeshBase", "WanModel"]),
+        .executableTarget(
+            name: "shadowmesh-vectors", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"],
+            path: "Tests/VectorGenerator"),
+        .testTarget(name: "MeshProtocolTests", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
         .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshSim"]),
         .testTarget(
             name: "MeshTransportTests",

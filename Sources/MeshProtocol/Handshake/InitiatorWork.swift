@@ -1,6 +1,6 @@
-internal import MeshBase
-internal import MeshCrypto
-internal import MeshWire
+package import MeshBase
+package import MeshCrypto
+package import MeshWire
 
 /// Makes and signs HELLO.
 public struct MakeHello: Sendable {
@@ -55,9 +55,33 @@ public struct AnswerChallenge: Sendable {
         let parameters: SessionParameters
         let keys: HandshakeKeys
         let th2: [UInt8]
+
+        package init(
+            bytes: [UInt8], sessionIdentifier: [UInt8], remoteIdentity: PublicIdentity, parameters: SessionParameters,
+            keys: HandshakeKeys, th2: [UInt8]
+        ) {
+            self.bytes = bytes
+            self.sessionIdentifier = sessionIdentifier
+            self.remoteIdentity = remoteIdentity
+            self.parameters = parameters
+            self.keys = keys
+            self.th2 = th2
+        }
     }
 
-    func run() throws(HandshakeFailure) -> Result {
+    package init(
+        identity: Identity, responder: PeerID, hello: [UInt8], challenge: [UInt8], agreement: AgreementKey,
+        parameters: SessionParameters
+    ) {
+        self.identity = identity
+        self.responder = responder
+        self.hello = hello
+        self.challenge = challenge
+        self.agreement = agreement
+        self.parameters = parameters
+    }
+
+    package func run() throws(HandshakeFailure) -> Result {
         let message: Challenge
         do throws(WireError) { message = try Challenge(parsing: challenge.span.rawBytes) } catch {
             throw .malformed(error)
@@ -89,7 +113,7 @@ public struct AnswerChallenge: Sendable {
 
 extension AnswerChallenge.Result {
     /// Opens ESTABLISHED: cheap, so done at once. Throws `HandshakeFailure`.
-    func open(_ message: Established) throws(HandshakeFailure) -> SessionSecrets {
+    package func open(_ message: Established) throws(HandshakeFailure) -> SessionSecrets {
         let opened = try step(.established) { () throws(CryptoError) in
             try keys.establishedKey().openOnce(message.sealed, associated: th2)
         }

@@ -18,9 +18,20 @@ public struct AnswerHello: Sendable {
         let remoteShare: [UInt8]
         let keyPair: EncapsulationKeyPair
         let agreement: AgreementKey
+
+        package init(
+            bytes: [UInt8], remoteIdentity: PublicIdentity, remoteShare: [UInt8], keyPair: EncapsulationKeyPair,
+            agreement: AgreementKey
+        ) {
+            self.bytes = bytes
+            self.remoteIdentity = remoteIdentity
+            self.remoteShare = remoteShare
+            self.keyPair = keyPair
+            self.agreement = agreement
+        }
     }
 
-    init(
+    package init(
         identity: Identity, hello: [UInt8], sessionIdentifier: [UInt8], nonce: [UInt8], kemSeed: Secret,
         agreementSecret: Secret
     ) {
@@ -32,7 +43,7 @@ public struct AnswerHello: Sendable {
         self.agreementSecret = agreementSecret
     }
 
-    func run() throws(HandshakeFailure) -> Result {
+    package func run() throws(HandshakeFailure) -> Result {
         let message: Hello
         do throws(WireError) { message = try Hello(parsing: hello.span.rawBytes) } catch { throw .malformed(error) }
         return try step(.hello) { () throws(CryptoError) in
@@ -63,11 +74,22 @@ public struct AnswerResponse: Sendable {
 
     /// ESTABLISHED and the session.
     public struct Result: Sendable {
-        let bytes: [UInt8]
-        let secrets: SessionSecrets
+        package let bytes: [UInt8]
+        package let secrets: SessionSecrets
     }
 
-    func run() throws(HandshakeFailure) -> Result {
+    package init(
+        hello: [UInt8], challenge: AnswerHello.Result, sessionIdentifier: [UInt8], response: [UInt8],
+        parameters: SessionParameters
+    ) {
+        self.hello = hello
+        self.challenge = challenge
+        self.sessionIdentifier = sessionIdentifier
+        self.response = response
+        self.parameters = parameters
+    }
+
+    package func run() throws(HandshakeFailure) -> Result {
         let message: Response
         do throws(WireError) { message = try Response(parsing: response.span.rawBytes) } catch {
             throw .malformed(error)

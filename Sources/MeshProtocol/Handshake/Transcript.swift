@@ -8,18 +8,18 @@ internal import MeshWire
 ///     th1                     = SHA-512(HELLO || CHALLENGE || ciphertext)
 ///     RESPONSE is signed over   SHA-512(th1 || initiator's parameters)
 ///     th2                     = SHA-512(th1 || sealed part of RESPONSE)
-enum Transcript {
-    static func hello(_ signedBytes: [UInt8]) -> [UInt8] { Digest.sha512(signedBytes) }
+package enum Transcript {
+    package static func hello(_ signedBytes: [UInt8]) -> [UInt8] { Digest.sha512(signedBytes) }
 
-    static func challenge(hello: [UInt8], signedBytes: [UInt8]) -> [UInt8] { Digest.sha512(hello, signedBytes) }
+    package static func challenge(hello: [UInt8], signedBytes: [UInt8]) -> [UInt8] { Digest.sha512(hello, signedBytes) }
 
-    static func th1(hello: [UInt8], challenge: [UInt8], ciphertext: [UInt8]) -> [UInt8] {
+    package static func th1(hello: [UInt8], challenge: [UInt8], ciphertext: [UInt8]) -> [UInt8] {
         Digest.sha512(hello, challenge, ciphertext)
     }
 
-    static func response(th1: [UInt8], parameters: [UInt8]) -> [UInt8] { Digest.sha512(th1, parameters) }
+    package static func response(th1: [UInt8], parameters: [UInt8]) -> [UInt8] { Digest.sha512(th1, parameters) }
 
-    static func th2(th1: [UInt8], sealed: [UInt8]) -> [UInt8] { Digest.sha512(th1, sealed) }
+    package static func th2(th1: [UInt8], sealed: [UInt8]) -> [UInt8] { Digest.sha512(th1, sealed) }
 }
 
 /// The keys of one handshake, from the pseudorandom key that both secrets give.
@@ -30,7 +30,7 @@ enum Transcript {
 ///     record keys, epoch 0  = HKDF-Expand(PRK, "shadowmesh v1 record initiator" or "... responder" || th2, 32)
 ///     chain secret CS0      = HKDF-Expand(PRK, "shadowmesh v1 chain" || th2, 64)
 package struct HandshakeKeys: Sendable {
-    private let pseudorandomKey: Secret
+    package let pseudorandomKey: Secret
     package let th1: [UInt8]
 
     package init(kemSecret: Secret, agreementSecret: Secret, th1: [UInt8]) {

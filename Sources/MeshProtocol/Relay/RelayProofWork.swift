@@ -1,23 +1,23 @@
-internal import MeshBase
+package import MeshBase
 public import MeshCrypto
-internal import MeshWire
+package import MeshWire
 
 /// What relay and client sign for each other.
 ///
 ///     relay:   SHA-512(SPKI hash || not after (8))
 ///     client:  SHA-512(relay ID || SPKI hash || challenge || client ID || instance)
-enum RelayTranscript {
+package enum RelayTranscript {
     /// A relay's word on its TLS key holds no longer than this, so that a stolen TLS key is of no use for ever.
     static let validSecondsMax: UInt64 = 30 * 86_400
 
-    static func relay(keyHash: [UInt8], notAfterSeconds: UInt64) -> [UInt8] {
+    package static func relay(keyHash: [UInt8], notAfterSeconds: UInt64) -> [UInt8] {
         var writer = WireWriter(capacity: 40)
         writer.write(keyHash)
         writer.write(notAfterSeconds)
         return Digest.sha512(writer.bytes)
     }
 
-    static func client(
+    package static func client(
         relay: PeerID, keyHash: [UInt8], challenge: [UInt8], client: PeerID, instance: [UInt8]
     ) -> [UInt8] { Digest.sha512(relay.bytes, keyHash, challenge, client.bytes, instance) }
 }
@@ -56,7 +56,20 @@ public struct ProveToRelay: Sendable {
     /// A clock may be wrong by a day before a fresh statement looks too long.
     private static let clockErrorSeconds: UInt64 = 86_400
 
-    func run() throws(HandshakeFailure) -> [UInt8] {
+    package init(
+        identity: Identity, relay: PeerID, seenKeyHash: [UInt8], nowSeconds: UInt64, challenge: RelayChallenge,
+        instance: [UInt8], token: [UInt8]
+    ) {
+        self.identity = identity
+        self.relay = relay
+        self.seenKeyHash = seenKeyHash
+        self.nowSeconds = nowSeconds
+        self.challenge = challenge
+        self.instance = instance
+        self.token = token
+    }
+
+    package func run() throws(HandshakeFailure) -> [UInt8] {
         guard PublicIdentity.id(of: challenge.relayIdentity) == relay else { throw .wrongIdentity }
         guard ConstantTime.equal(challenge.keyHash, seenKeyHash) else { throw .wrongRelayKey }
         let latest = nowSeconds + RelayTranscript.validSecondsMax + Self.clockErrorSeconds
@@ -87,7 +100,14 @@ public struct AdmitClient: Sendable {
     let challenge: [UInt8]
     let proof: RelayProof
 
-    func run() throws(HandshakeFailure) -> PeerID {
+    package init(relay: PeerID, keyHash: [UInt8], challenge: [UInt8], proof: RelayProof) {
+        self.relay = relay
+        self.keyHash = keyHash
+        self.challenge = challenge
+        self.proof = proof
+    }
+
+    package func run() throws(HandshakeFailure) -> PeerID {
         try step(.relay) { () throws(CryptoError) in
             let client = try PublicIdentity(bytes: proof.clientIdentity)
             try client.verify(

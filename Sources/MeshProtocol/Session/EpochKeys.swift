@@ -1,11 +1,11 @@
-internal import MeshBase
-internal import MeshCrypto
+package import MeshBase
+package import MeshCrypto
 
 /// The record keys of a session, by epoch.
 ///
 ///     receive:  previous (10 s more) | current | next (installed by the responder, not yet used by the initiator)
 ///     send:     current; the responder moves on when it receives in `next`, the initiator as soon as it has the reply
-struct EpochKeys: Sendable {
+package struct EpochKeys: Sendable {
     /// DESIGN section 5: records of the old epoch that are still under way arrive within this.
     static let previousKeptMilliseconds: UInt64 = 10_000
 
@@ -22,7 +22,7 @@ struct EpochKeys: Sendable {
     private(set) var sendEpoch: UInt8 = 0
     private(set) var sendKey: AEADKey
 
-    init(_ secrets: EpochSecrets, role: SessionSecrets.Role) throws(CryptoError) {
+    package init(_ secrets: EpochSecrets, role: SessionSecrets.Role) throws(CryptoError) {
         self.role = role
         let keys = try Self.keys(secrets, role: role)
         sendKey = keys.send
@@ -44,7 +44,7 @@ struct EpochKeys: Sendable {
     var deadline: Instant? { previousExpiresAt }
 
     /// The key that opens records of `epoch`.
-    func receivingKey(for epoch: UInt8) -> AEADKey? {
+    package func receivingKey(for epoch: UInt8) -> AEADKey? {
         if epoch == current.epoch { return current.key }
         if let next, epoch == next.receiving.epoch { return next.receiving.key }
         if let previous, epoch == previous.epoch { return previous.key }
@@ -52,19 +52,19 @@ struct EpochKeys: Sendable {
     }
 
     /// The initiator has the reply: it sends and receives in the new epoch from now on.
-    mutating func advance(to secrets: EpochSecrets, at now: Instant) throws(CryptoError) {
+    package mutating func advance(to secrets: EpochSecrets, at now: Instant) throws(CryptoError) {
         let keys = try Self.keys(secrets, role: role)
         moveOn(Receiving(epoch: sendEpoch &+ 1, key: keys.receive), send: keys.send, at: now)
     }
 
     /// The responder can receive in the new epoch, and goes on sending in the old one.
-    mutating func prepare(_ secrets: EpochSecrets) throws(CryptoError) {
+    package mutating func prepare(_ secrets: EpochSecrets) throws(CryptoError) {
         let keys = try Self.keys(secrets, role: role)
         next = (Receiving(epoch: sendEpoch &+ 1, key: keys.receive), keys.send)
     }
 
     /// A record of `epoch` was opened and is no replay. Returns whether this node changed to a new epoch.
-    mutating func received(in epoch: UInt8, at now: Instant) -> Bool {
+    package mutating func received(in epoch: UInt8, at now: Instant) -> Bool {
         guard let next, epoch == next.receiving.epoch else { return false }
         moveOn(next.receiving, send: next.sendKey, at: now)
         self.next = nil

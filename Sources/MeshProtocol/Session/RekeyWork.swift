@@ -1,5 +1,5 @@
-internal import MeshCrypto
-internal import MeshWire
+package import MeshCrypto
+package import MeshWire
 
 /// What both messages of a rotation are bound to: session, epoch and the chain secret.
 ///
@@ -9,22 +9,28 @@ internal import MeshWire
 ///     CSn+1                = HKDF-Extract(salt CSn, ML-KEM secret || X25519 secret)
 ///     context              = SHA-512(session ID || epoch || request || reply)
 ///     record keys          = HKDF-Expand(CSn+1, "shadowmesh v1 record initiator" or "... responder" || context, 32)
-struct RekeyTranscript: Sendable {
-    let chain: Secret
-    let sessionIdentifier: [UInt8]
+package struct RekeyTranscript: Sendable {
+    package let chain: Secret
+    package let sessionIdentifier: [UInt8]
     let epoch: UInt8
 
-    private var binding: [UInt8] {
+    package init(chain: Secret, sessionIdentifier: [UInt8], epoch: UInt8) {
+        self.chain = chain
+        self.sessionIdentifier = sessionIdentifier
+        self.epoch = epoch
+    }
+
+    package var binding: [UInt8] {
         KeyDerivation.expand(
             chain, label: "shadowmesh v1 rekey binding", context: sessionIdentifier + [epoch], byteCount: 64
         ).exposed()
     }
 
-    func request(_ signedBytes: [UInt8]) -> [UInt8] { Digest.sha512(binding, signedBytes) }
+    package func request(_ signedBytes: [UInt8]) -> [UInt8] { Digest.sha512(binding, signedBytes) }
 
-    func reply(request: [UInt8], signedBytes: [UInt8]) -> [UInt8] { Digest.sha512(binding, request, signedBytes) }
+    package func reply(request: [UInt8], signedBytes: [UInt8]) -> [UInt8] { Digest.sha512(binding, request, signedBytes) }
 
-    func next(kemSecret: Secret, agreementSecret: Secret, request: [UInt8], reply: [UInt8]) -> EpochSecrets {
+    package func next(kemSecret: Secret, agreementSecret: Secret, request: [UInt8], reply: [UInt8]) -> EpochSecrets {
         let next = KeyDerivation.extract(salt: chain, inputs: [kemSecret, agreementSecret])
         let context = Digest.sha512(sessionIdentifier, [epoch], request, reply)
         return EpochSecrets(
@@ -48,6 +54,12 @@ public struct MakeRekeyRequest: Sendable {
         let request: RekeyRequest
         let keyPair: EncapsulationKeyPair
         let agreement: AgreementKey
+
+        package init(request: RekeyRequest, keyPair: EncapsulationKeyPair, agreement: AgreementKey) {
+            self.request = request
+            self.keyPair = keyPair
+            self.agreement = agreement
+        }
     }
 
     func run() throws(HandshakeFailure) -> Result {
@@ -70,13 +82,24 @@ public struct AnswerRekeyRequest: Sendable {
     let request: RekeyRequest
     let agreementSecret: Secret
 
+    package init(
+        identity: Identity, remoteIdentity: PublicIdentity, transcript: RekeyTranscript, request: RekeyRequest,
+        agreementSecret: Secret
+    ) {
+        self.identity = identity
+        self.remoteIdentity = remoteIdentity
+        self.transcript = transcript
+        self.request = request
+        self.agreementSecret = agreementSecret
+    }
+
     /// The reply and the keys of the new epoch.
     public struct Result: Sendable {
         let reply: RekeyReply
         let secrets: EpochSecrets
     }
 
-    func run() throws(HandshakeFailure) -> Result {
+    package func run() throws(HandshakeFailure) -> Result {
         try step(.rekey) { () throws(CryptoError) in
             try remoteIdentity.verify(
                 request.signature, .rekeyRequest, over: transcript.request(request.signedBytes))
@@ -100,7 +123,16 @@ public struct FinishRekey: Sendable {
     let pending: MakeRekeyRequest.Result
     let reply: RekeyReply
 
-    func run() throws(HandshakeFailure) -> EpochSecrets {
+    package init(
+        remoteIdentity: PublicIdentity, transcript: RekeyTranscript, pending: MakeRekeyRequest.Result, reply: RekeyReply
+    ) {
+        self.remoteIdentity = remoteIdentity
+        self.transcript = transcript
+        self.pending = pending
+        self.reply = reply
+    }
+
+    package func run() throws(HandshakeFailure) -> EpochSecrets {
         try step(.rekey) { () throws(CryptoError) in
             let request = pending.request.bytes
             try remoteIdentity.verify(

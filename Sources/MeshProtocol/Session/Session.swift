@@ -1,5 +1,5 @@
 public import MeshBase
-internal import MeshCrypto
+package import MeshCrypto
 public import MeshWire
 
 /// The shared keys and counters of two nodes. Survives any change of path.
@@ -60,7 +60,7 @@ public struct Session: Sendable {
         case unresponsive
     }
 
-    init(_ secrets: SessionSecrets, identity: Identity, at now: Instant) throws(CryptoError) {
+    package init(_ secrets: SessionSecrets, identity: Identity, at now: Instant) throws(CryptoError) {
         identifier = secrets.identifier
         role = secrets.role
         localIndex = secrets.localParameters.sessionIndex

@@ -1,0 +1,221 @@
+import MeshBase
+import MeshCrypto
+import MeshProtocol
+import MeshWire
+
+/// Messages that must be refused, each with the reason.
+struct Refusals {
+    let cast: Cast
+    let handshake: HandshakeVector
+    let records: Records
+    let relay: RelayMessages
+
+    private struct Entry {
+        var name: String
+        var bytes: [UInt8]
+        var refusal: String
+    }
+
+    func file() throws -> JSON {
+        .object([
+            ("handshake", "plain"),
+            ("hello", Self.list(try hellos())),
+            ("challenge", Self.list(try challenges())),
+            ("response", Self.list(try responses())),
+            ("established", Self.list(establisheds())),
+            ("record", .list(try recordSequences())),
+            ("relay_challenge", Self.list(try relayChallenges())),
+            ("relay_proof", Self.list(try relayProofs())),
+        ])
+    }
+
+    private static func list(_ entries: [Entry]) -> JSON {
+        .list(
+            entries.map {
+                .object([("name", .text($0.name)), ("refusal", .text($0.refusal)), ("bytes", .bytes($0.bytes))])
+            })
+    }
+
+    private static func flipped(_ bytes: [UInt8], at offset: Int) -> [UInt8] {
+        var result = bytes
+        result[offset] ^= 1
+        return result
+    }
+
+    private static func replaced(_ bytes: [UInt8], at offset: Int, with value: UInt8) -> [UInt8] {
+        var result = bytes
+        result[offset] = value
+        return result
+    }
+
+    /// To bob, over a channel that the relay opened to alice.
+    private func hellos() throws -> [Entry] {
+        let good = handshake.hello.bytes
+        let share = handshake.initiatorAgreement.share
+        var otherPurpose = handshake.hello
+        otherPurpose.signature = try cast.alice.sign(.challenge, over: Transcript.hello(otherPurpose.signedBytes))
+        return [
+            Entry(
+                name: "only the ML-DSA-87 signature is bad", bytes: Self.flipped(good, at: 2732),
+                refusal: "bad_signature"),
+            Entry(
+                name: "only the Ed25519 signature is bad", bytes: Self.flipped(good, at: good.count - 1),
+                refusal: "bad_signature"),
+            Entry(name: "signed for another purpose", bytes: otherPurpose.bytes, refusal: "bad_signature"),
+            Entry(name: "another nonce than was signed", bytes: Self.flipped(good, at: 2660), refusal: "bad_signature"),
+            Entry(name: "one byte too few", bytes: good.dropLast(), refusal: "malformed"),
+            Entry(name: "one byte too many", bytes: good + [0], refusal: "malformed"),
+            Entry(name: "version 2", bytes: Self.replaced(good, at: 1, with: 2), refusal: "malformed"),
+            Entry(name: "suite 2", bytes: Self.replaced(good, at: 2, with: 2), refusal: "malformed"),
+            Entry(name: "reserved byte set", bytes: Self.replaced(good, at: 3, with: 1), refusal: "malformed"),
+            Entry(
+                name: "for mallory",
+                bytes: try HandshakeVector.hello("for mallory", cast.alice, to: cast.mallory.id, share: share).bytes,
+                refusal: "not_for_us"),
+            Entry(
+                name: "by mallory",
+                bytes: try HandshakeVector.hello("by mallory", cast.mallory, to: cast.bob.id, share: share).bytes,
+                refusal: "wrong_source"),
+            Entry(
+                name: "by bob himself",
+                bytes: try HandshakeVector.hello("by bob", cast.bob, to: cast.bob.id, share: share).bytes,
+                refusal: "own_identity"),
+        ]
+    }
+
+    /// To alice, who called bob.
+    private func challenges() throws -> [Entry] {
+        let good = handshake.challenge.bytes
+        func made(_ identity: Identity, key: [UInt8]? = nil, share: [UInt8]? = nil) throws -> [UInt8] {
+            try HandshakeVector.challenge(
+                "plain", identity, to: handshake.hello, encapsulationKey: key ?? handshake.challenge.encapsulationKey,
+                share: share ?? handshake.challenge.share
+            ).bytes
+        }
+        return [
+            Entry(name: "by mallory", bytes: try made(cast.mallory), refusal: "wrong_identity"),
+            Entry(
+                name: "only the ML-DSA-87 signature is bad", bytes: Self.flipped(good, at: 4308),
+                refusal: "bad_signature"),
+            Entry(
+                name: "only the Ed25519 signature is bad", bytes: Self.flipped(good, at: good.count - 1),
+                refusal: "bad_signature"),
+            Entry(
+                name: "share of only zeros", bytes: try made(cast.bob, share: [UInt8](repeating: 0, count: 32)),
+                refusal: "weak_share"),
+            Entry(
+                name: "encapsulation key not reduced",
+                bytes: try made(cast.bob, key: [UInt8](repeating: 0xFF, count: 1568)), refusal: "malformed_key"),
+            Entry(name: "one byte too few", bytes: good.dropLast(), refusal: "malformed"),
+        ]
+    }
+
+    /// To bob, who sent the challenge of the handshake.
+    private func responses() throws -> [Entry] {
+        let good = handshake.response.bytes
+        var badSignature = handshake.responseContent
+        badSignature.signature = Self.flipped(badSignature.signature, at: badSignature.signature.count - 1)
+        let parameters = Array(handshake.initiatorParameters.dropLast(20))
+        let noToken = ResponseContent(
+            parameters: parameters,
+            signature: try cast.alice.sign(
+                .response, over: Transcript.response(th1: handshake.keys.th1, parameters: parameters)))
+        return [
+            Entry(name: "ciphertext altered", bytes: Self.flipped(good, at: 20), refusal: "bad_tag"),
+            Entry(name: "sealed part altered", bytes: Self.flipped(good, at: 1588), refusal: "bad_tag"),
+            Entry(
+                name: "only the Ed25519 signature is bad", bytes: try handshake.response(sealing: badSignature).bytes,
+                refusal: "bad_signature"),
+            Entry(
+                name: "parameters without reset token", bytes: try handshake.response(sealing: noToken).bytes,
+                refusal: "malformed"),
+            Entry(name: "too short", bytes: Array(good[..<6296]), refusal: "malformed"),
+        ]
+    }
+
+    private func establisheds() -> [Entry] {
+        let good = handshake.established.bytes
+        return [
+            Entry(name: "sealed part altered", bytes: Self.flipped(good, at: 20), refusal: "bad_tag"),
+            Entry(name: "too short", bytes: Array(good[..<35]), refusal: "malformed"),
+        ]
+    }
+
+    /// Records to bob, who first accepts those in `before`.
+    private func recordSequences() throws -> [JSON] {
+        let first = try records.seal(counter: 10, Records.ping(1))
+        let late = try records.seal(counter: 70_000, Records.ping(2))
+        let good = first.bytes
+        func entry(_ name: String, _ refusal: String, _ bytes: [UInt8], before: [[UInt8]] = []) -> JSON {
+            .object([
+                ("name", .text(name)), ("refusal", .text(refusal)), ("before", .list(before.map(JSON.bytes))),
+                ("bytes", .bytes(bytes)),
+            ])
+        }
+        return [
+            entry("ciphertext altered", "bad_tag", Self.flipped(good, at: 16)),
+            entry("tag altered", "bad_tag", Self.flipped(good, at: good.count - 1)),
+            entry("counter altered", "bad_tag", Self.flipped(good, at: 15)),
+            entry("path generation altered", "bad_tag", Self.flipped(good, at: 2)),
+            entry("another epoch", "unknown_epoch", Self.replaced(good, at: 1, with: 9)),
+            entry("lane 1", "unknown_lane", try records.seal(counter: 11, lane: 1, Records.ping(1)).bytes),
+            entry("an index nobody has", "unknown_session", Self.flipped(good, at: 4)),
+            entry("the same record again", "replayed", good, before: [good]),
+            entry(
+                "65,537 counters old", "replayed", try records.seal(counter: 4463, Records.ping(3)).bytes,
+                before: [late.bytes]),
+            entry("content kind 2", "unknown_content", try records.seal(counter: 12, [2, 0, 0]).bytes),
+            entry(
+                "ping of 7 bytes", "malformed_content", try records.seal(counter: 13, [5, 0, 0, 0, 0, 0, 0, 0]).bytes),
+            entry(
+                "segment without data", "malformed_content", try records.seal(counter: 14, [3] + Self.zeros(12)).bytes),
+            entry(
+                "segment of 1,001 bytes", "malformed_content",
+                try records.seal(counter: 15, [3] + Self.zeros(1013)).bytes),
+            entry(
+                "acknowledgement of what was not sent", "malformed_content",
+                try records.seal(counter: 16, [4] + Self.zeros(11) + [1]).bytes),
+            entry("32 bytes", "malformed", Array(good[..<32])),
+        ]
+    }
+
+    private static func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
+
+    /// To alice, who expects `relay`, sees the SPKI hash of the relay file and has its time.
+    private func relayChallenges() throws -> [Entry] {
+        let now = RelayMessages.nowSeconds
+        func bytes(_ challenge: RelayChallenge) -> [UInt8] { RelayMessage.challenge(challenge).bytes }
+        var otherKey = relay.challenge
+        otherKey.keyHash = Cast.bytes32("another SPKI hash")
+        var badSignature = relay.challenge
+        badSignature.signature = Self.flipped(badSignature.signature, at: 0)
+        return [
+            Entry(
+                name: "by mallory", bytes: bytes(try RelayMessages.challenge(cast.mallory, notAfterSeconds: now + 60)),
+                refusal: "wrong_identity"),
+            Entry(name: "another TLS key", bytes: bytes(otherKey), refusal: "wrong_relay_key"),
+            Entry(
+                name: "expired now", bytes: bytes(try RelayMessages.challenge(cast.relay, notAfterSeconds: now)),
+                refusal: "relay_key_expired"),
+            Entry(
+                name: "31 days and a second",
+                bytes: bytes(try RelayMessages.challenge(cast.relay, notAfterSeconds: now + 31 * 86_400 + 1)),
+                refusal: "relay_key_expired"),
+            Entry(name: "only the ML-DSA-87 signature is bad", bytes: bytes(badSignature), refusal: "bad_signature"),
+        ]
+    }
+
+    private func relayProofs() throws -> [Entry] {
+        var badSignature = relay.proof
+        badSignature.signature = Self.flipped(badSignature.signature, at: badSignature.signature.count - 1)
+        var otherInstance = relay.proof
+        otherInstance.instance = Cast.bytes16("another instance")
+        var otherClient = relay.proof
+        otherClient.clientIdentity = cast.mallory.publicIdentity.bytes
+        let named = [
+            ("only the Ed25519 signature is bad", badSignature), ("another instance", otherInstance),
+            ("another client", otherClient),
+        ]
+        return named.map { Entry(name: $0, bytes: RelayMessage.proof($1).bytes, refusal: "bad_signature") }
+    }
+}
