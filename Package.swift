@@ -124,7 +124,6 @@ let package = Package(
         .executableTarget(
             name: "shadowmesh-vectors", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"],
             path: "Tests/VectorGenerator"),
-        .testTarget(name: "MeshProtocolTests", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
         .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshSim"]),
         .testTarget(
             name: "MeshTransportTests",
