@@ -101,11 +101,12 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
-        .testTarget(name: "MeshCryptoTests", dependencies: ["MeshCrypto"]),
+        .testTarget(name: "MeshCryptoTests", dependencies: ["MeshBase", "MeshCrypto"]),
         .testTarget(name: "MeshEthernetTests", dependencies: ["MeshBase", "MeshEthernet"]),
         .testTarget(name: "MeshLinuxTests", dependencies: ["MeshBase", "MeshLinux"]),
         .testTarget(
             name: "MeshLabTests", dependencies: ["MeshBase", "MeshDataPlane", "MeshLinux", "shadowmesh-wan"]),
+        .testTarget(name: "MeshWireTests", dependencies: ["MeshBase", "MeshWire"]),
         .testTarget(name: "WanModelTests", dependencies: ["MeshBase", "MeshLinux", "WanModel"]),
         .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshSim"]),
         .testTarget(
