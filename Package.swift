@@ -92,6 +92,17 @@ let package = Package(
         .executableTarget(
             name: "shadowmesh-wan", dependencies: ["MeshBase", "MeshLinux", "WanModel"], path: "Lab/WanEmulator"),
         .target(name: "MeshSim", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
+        .target(
+            name: "MeshFuzz",
+            dependencies: [
+                "MeshBase", "MeshControl", "MeshCrypto", "MeshEthernet", "MeshProtocol", "MeshTransport", "MeshWire",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ], path: "Fuzz/Targets"),
+        .executableTarget(
+            name: "shadowmesh-fuzz",
+            dependencies: ["MeshFuzz", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Fuzz/Runner"),
+        .testTarget(name: "FuzzTests", dependencies: ["MeshFuzz"]),
         .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
         .testTarget(
             name: "MeshControlTests",
