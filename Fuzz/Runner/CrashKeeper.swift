@@ -16,9 +16,10 @@ struct CrashKeeper {
     init(directory: String, seed: UInt64) throws {
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         path = "\(directory)/current"
+        // SAFETY: the path is passed as a C string for the time of the call.
         descriptor = unsafe open(path, O_RDWR | O_CREAT | O_TRUNC, 0o644)
         guard descriptor >= 0 else {
-            throw ValidationError("cannot write \(path): \(String(cString: unsafe strerror(errno)))")
+            throw ValidationError("cannot write \(path): errno \(errno)")
         }
         let crash = "\(directory)/crash-\(seed).bin"
         // SAFETY: the copies are never freed, so that the handler may read them at any time.
@@ -47,7 +48,8 @@ struct CrashKeeper {
     func done() {
         alarm(0)
         close(descriptor)
-        unlink(path)
+        // SAFETY: the path is passed as a C string for the time of the call.
+        unsafe unlink(path)
     }
 }
 

@@ -13,7 +13,8 @@ struct ReplayCommand: ParsableCommand {
 
     func run() throws {
         var isDirectory = ObjCBool(false)
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
+        // SAFETY: the call writes the flag that it is given.
+        guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
             throw ValidationError("there is nothing at \(path)")
         }
         let place = URL(filePath: path).standardizedFileURL

@@ -5,7 +5,8 @@ package enum FuzzCorpus {
     /// The inputs of a directory or of one file, with their paths, in the order of their names; none when it is absent.
     package static func inputs(at path: String) throws -> [(path: String, bytes: [UInt8])] {
         var isDirectory = ObjCBool(false)
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else { return [] }
+        // SAFETY: the call writes the flag that it is given.
+        guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else { return [] }
         guard isDirectory.boolValue else { return [(path, try read(path))] }
         return try FileManager.default.contentsOfDirectory(atPath: path).sorted().filter { $0.hasSuffix(".bin") }.map {
             ("\(path)/\($0)", try read("\(path)/\($0)"))

@@ -94,7 +94,8 @@ package struct Mutator: Sendable {
     }
 
     private func splice(_ bytes: inout [UInt8], _ other: [UInt8], _ random: inout FuzzRandom) {
-        bytes = bytes.prefix(random.below(bytes.count + 1)) + other.dropFirst(random.below(other.count + 1))
+        bytes.removeLast(random.below(bytes.count + 1))
+        bytes += other.dropFirst(random.below(other.count + 1))
     }
 
     private func insertPart(of other: [UInt8], into bytes: inout [UInt8], _ random: inout FuzzRandom) {

@@ -181,7 +181,7 @@ struct RelayHarness {
                     let back = try? core.route(
                         from: there.connection, channel: there.channel, byteCount: 0, at: now)
                 else { preconditionFailure("a channel that was opened is routed") }
-                precondition(back == RelaySwitch.Route(connection: connection, channel: channel))
+                precondition(back.connection == connection && back.channel == channel, "routes lead back")
             }
         }
         outcome.note(core.deadline == nil ? "idle" : "armed")

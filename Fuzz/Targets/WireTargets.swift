@@ -68,7 +68,8 @@ private let parameterHeads: [[UInt8]] = [
         let value = try SessionParameters(parsing: bytes.span.rawBytes)
         let again = value.bytes
         precondition(again.count <= SessionParameters.byteCountMax)
-        precondition(try SessionParameters(parsing: again.span.rawBytes) == value, "parameters keep their meaning")
+        let parsedAgain = try? SessionParameters(parsing: again.span.rawBytes)
+        precondition(parsedAgain == value, "parameters keep their meaning")
         outcome.note("\(value.candidates.count) \(value.homeRelays.count)")
     } catch { outcome.note(error: error) }
     return outcome
