@@ -105,6 +105,17 @@ let package = Package(
         .executableTarget(
             name: "shadowmesh-wan", dependencies: ["MeshBase", "MeshLinux", "WanModel"], path: "Lab/WanEmulator"),
         .target(name: "MeshSim", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
+        .target(
+            name: "MeshFuzz",
+            dependencies: [
+                "MeshBase", "MeshControl", "MeshCrypto", "MeshEthernet", "MeshProtocol", "MeshTransport", "MeshWire",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ], path: "Fuzz/Targets"),
+        .executableTarget(
+            name: "shadowmesh-fuzz",
+            dependencies: ["MeshFuzz", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Fuzz/Runner"),
+        .testTarget(name: "FuzzTests", dependencies: ["MeshFuzz"]),
         .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
         .testTarget(
             name: "MeshControlTests",
@@ -124,6 +135,7 @@ let package = Package(
         .executableTarget(
             name: "shadowmesh-vectors", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"],
             path: "Tests/VectorGenerator"),
+        .testTarget(name: "MeshWireTests", dependencies: ["MeshBase", "MeshWire"]),
         .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshSim"]),
         .testTarget(
             name: "MeshTransportTests",
