@@ -130,7 +130,12 @@ let package = Package(
         .testTarget(name: "MeshLinuxTests", dependencies: ["MeshBase", "MeshLinux"]),
         .testTarget(
             name: "MeshLabTests",
-            dependencies: ["MeshBase", "MeshDataPlane", "MeshLinux", "shadowmesh", "shadowmesh-wan"]),
+            dependencies: [
+                "MeshBase", "MeshControl", "MeshCrypto", "MeshDataPlane", "MeshLinux", "MeshProtocol", "MeshTransport",
+                "MeshWire", "shadowmesh", "shadowmesh-wan",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
         .testTarget(name: "WanModelTests", dependencies: ["MeshBase", "WanModel"]),
         .executableTarget(
             name: "shadowmesh-vectors", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"],

@@ -59,6 +59,12 @@ public struct RelaySwitch: Sendable {
         public var connection: ConnectionID
         /// The channel on that connection.
         public var channel: UInt32
+
+        /// Makes a route.
+        public init(connection: ConnectionID, channel: UInt32) {
+            self.connection = connection
+            self.channel = channel
+        }
     }
 
     /// Why a payload was not forwarded, or a connection was closed.
