@@ -16,7 +16,7 @@ endif
 SEEDS ?= 10000
 SECONDS_EACH ?= 10
 
-.PHONY: help build demo demo-keep test lint simulate fuzz vectors vectors-check bench-micro dependencies clean
+.PHONY: help build demo demo-keep test lint simulate fuzz vectors vectors-check interop bench-micro dependencies clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -54,6 +54,10 @@ vectors-check: ## Check the vectors with an implementation in Python that shares
 	@test -x .build/vectors-venv/bin/python || python3 -m venv .build/vectors-venv
 	@.build/vectors-venv/bin/python -m pip install --quiet --requirement Tests/Vectors/requirements.txt
 	@.build/vectors-venv/bin/python Tests/Vectors/check.py
+
+interop: vectors-check ## A node in Python, written from docs/PROTOCOL.md, meets a real node at a real relay (root)
+	@$(SWIFT_BUILD) --product shadowmesh
+	@PYTHON=$(CURDIR)/.build/vectors-venv/bin/python Tests/Interop/run.sh
 
 clean: ## Remove everything that was built
 	@rm -rf .build .build-* out

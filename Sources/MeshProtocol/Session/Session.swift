@@ -71,7 +71,9 @@ public struct Session: Sendable {
         lastReceivedAt = now
         isConfirmed = secrets.role == .initiator
         self.identity = identity
-        heartbeatMilliseconds = UInt64(secrets.localParameters.heartbeatIntervalSeconds) * 1000
+        let heartbeat = min(
+            secrets.localParameters.heartbeatIntervalSeconds, secrets.remoteParameters.heartbeatIntervalSeconds)
+        heartbeatMilliseconds = UInt64(heartbeat) * 1000
         keys = try EpochKeys(secrets.epoch, role: secrets.role)
         let interval = min(
             secrets.localParameters.keyRotationIntervalSeconds, secrets.remoteParameters.keyRotationIntervalSeconds)
