@@ -107,6 +107,8 @@ let package = Package(
         .testTarget(
             name: "MeshLabTests", dependencies: ["MeshBase", "MeshDataPlane", "MeshLinux", "shadowmesh-wan"]),
         .testTarget(name: "WanModelTests", dependencies: ["MeshBase", "MeshLinux", "WanModel"]),
+        .testTarget(
+            name: "MeshProtocolTests", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
         .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshSim"]),
         .testTarget(
             name: "MeshTransportTests",
