@@ -59,6 +59,11 @@ public struct RelaySwitch: Sendable {
         public var connection: ConnectionID
         /// The channel on that connection.
         public var channel: UInt32
+
+        package init(connection: ConnectionID, channel: UInt32) {
+            self.connection = connection
+            self.channel = channel
+        }
     }
 
     /// Why a payload was not forwarded, or a connection was closed.
