@@ -27,6 +27,18 @@ import Testing
         #expect(world.framesPass())
     }
 
+    @Test func aReplacedSessionIsNotKeptByItsOwnHeartbeats() {
+        let world = World(heartbeatSeconds: 3)
+        for connection in 1...2 as ClosedRange<UInt64> {
+            world.openDirect(connection, from: 0, to: 1)
+            world.run(milliseconds: 5_000)
+        }
+        #expect(world.nodes.allSatisfy { $0.tableCounts.sessions == 2 })
+        world.run(milliseconds: 10_000)
+        #expect(world.nodes.allSatisfy { $0.tableCounts.sessions == 1 })
+        #expect(world.framesPass())
+    }
+
     @Test func noFrameIsLostAtAnyMomentOfAReplacement() {
         for seed in 1...60 as ClosedRange<UInt64> {
             let world = World.established()
