@@ -141,6 +141,8 @@ let package = Package(
             name: "shadowmesh-vectors", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"],
             path: "Tests/VectorGenerator"),
         .testTarget(name: "MeshWireTests", dependencies: ["MeshBase", "MeshWire"]),
+        .testTarget(
+            name: "MeshProtocolTests", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
         .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshSim"]),
         .testTarget(
             name: "MeshTransportTests",

@@ -359,6 +359,7 @@ struct Peer: Sendable {
             context.indices.release(sessions.remove(at: oldest).localIndex)
         }
         sessions.append(session)
+        markReplaced()
         if case .direct(let connection) = carrier, direct != connection {
             if let direct { actions.append(.closeDirect(direct)) }
             direct = connection
@@ -392,7 +393,10 @@ struct Peer: Sendable {
         let wasConfirmed = sessions[place].isConfirmed
         var rotated = false
         let (kind, content) = try sessions[place].open(&record, header: header, at: now, rotated: &rotated)
-        if !wasConfirmed { actions.append(.event(.confirmed(index))) }
+        if !wasConfirmed {
+            markReplaced()
+            actions.append(.event(.confirmed(index)))
+        }
         if rotated { actions.append(.event(.rotated(index, epoch: sessions[place].epoch))) }
         if kind == .frame { return content }
         var out: [SessionAction] = []
@@ -458,6 +462,12 @@ struct Peer: Sendable {
     private mutating func remove(_ localIndex: UInt32, context: inout PeerContext) {
         sessions.removeAll { $0.localIndex == localIndex }
         context.indices.release(localIndex)
+        markReplaced()
+    }
+
+    private mutating func markReplaced() {
+        let sending = sendingSession ?? 0
+        for place in sessions.indices { sessions[place].isReplaced = place < sending }
     }
 
     private mutating func attempt(at instant: Instant) {

@@ -53,6 +53,9 @@ public struct Session: Sendable {
     /// RESET and NO_SESSION are obeyed once per session.
     var lossReportedAt: Instant?
     var lossWasObeyed = false
+    /// A newer session carries the frames: this one only receives what is still under way, or its own pings would keep
+    /// it for ever.
+    var isReplaced = false
 
     private enum Liveness: Sendable, Equatable {
         case alive
@@ -281,10 +284,12 @@ public struct Session: Sendable {
 
     /// When to call `handleTimeout` next.
     var deadline: Instant? {
-        [keys.deadline, stream.deadline, rotation.deadline, livenessDeadline].compactMap(\.self).min()
+        [keys.deadline, stream.deadline, isReplaced ? nil : rotation.deadline, livenessDeadline]
+            .compactMap(\.self).min()
     }
 
     private var livenessDeadline: Instant? {
+        if isReplaced { return nil }
         switch liveness {
         case .alive:
             let idle = lastReceivedAt.advanced(milliseconds: heartbeatMilliseconds)
@@ -302,7 +307,7 @@ public struct Session: Sendable {
         if let segment = stream.timedOut(at: now) {
             actions.append(.send(sealed(.streamSegment, segment.bytes, at: now)))
         }
-        if let work = rotation.start(sendEpoch: keys.sendEpoch, identity: identity, entropy: &entropy, at: now) {
+        if !isReplaced, let work = rotation.start(sendEpoch: keys.sendEpoch, identity: identity, entropy: &entropy, at: now) {
             actions.append(.work(work))
         }
         checkLiveness(at: now, entropy: &entropy, actions: &actions)
