@@ -92,9 +92,9 @@ private func run(_ bytes: [UInt8], _ body: ([UInt8]) -> Void) -> Outcome {
 @Sendable private func runText(_ bytes: [UInt8]) -> Outcome {
     var outcome = Outcome()
     let text = String(decoding: bytes, as: UTF8.self)
-    do throws(MeshTransport.RelayURLError) {
-        let url = try MeshTransport.RelayURL(text)
-        precondition((try? MeshTransport.RelayURL(url.description)) == url, "a URL survives being written")
+    do throws(RelayURLError) {
+        let url = try RelayURL(text)
+        precondition((try? RelayURL(url.description)) == url, "a URL survives being written")
         outcome.note("URL")
     } catch { outcome.note(String("\(error)".suffix(40))) }
     if let id = PeerID(text: text) {
