@@ -42,8 +42,10 @@ struct VectorHandshake {
         initiatorAgreement = try AgreementKey(secret: value["initiator_x25519_private"].secret)
         responderAgreement = try AgreementKey(secret: value["responder_x25519_private"].secret)
         keyPair = try EncapsulationKeyPair(seed: value["responder_ml_kem_seed"].secret)
-        hello = try Hello(parsing: value["hello"].bytes.span.rawBytes)
-        challenge = try Challenge(parsing: value["challenge"].bytes.span.rawBytes)
+        let helloBytes = try value["hello"].bytes
+        hello = try Hello(parsing: helloBytes.span.rawBytes)
+        let challengeBytes = try value["challenge"].bytes
+        challenge = try Challenge(parsing: challengeBytes.span.rawBytes)
     }
 
     /// The handshake with the name "plain".
@@ -51,31 +53,39 @@ struct VectorHandshake {
         try VectorHandshake(VectorValue.file("handshakes").list[0], cast)
     }
 
+    private func parameters(of side: String) throws -> SessionParameters {
+        let bytes = try value["\(side)_parameters"].bytes
+        return try SessionParameters(parsing: bytes.span.rawBytes)
+    }
+
     /// What the responder does with a RESPONSE.
     func answer(_ response: [UInt8]) throws -> AnswerResponse {
-        AnswerResponse(
+        let parameters = try parameters(of: "responder")
+        return AnswerResponse(
             hello: hello.bytes,
             challenge: AnswerHello.Result(
                 bytes: challenge.bytes, remoteIdentity: initiator.publicIdentity, remoteShare: hello.share,
                 keyPair: keyPair, agreement: responderAgreement),
             sessionIdentifier: challenge.sessionIdentifier, response: response,
-            parameters: try SessionParameters(parsing: value["responder_parameters"].bytes.span.rawBytes))
+            parameters: parameters)
     }
 
     /// What the initiator does with a CHALLENGE.
     func answer(challenge: [UInt8]) throws -> AnswerChallenge {
-        AnswerChallenge(
+        let parameters = try parameters(of: "initiator")
+        return AnswerChallenge(
             identity: initiator, responder: responder.id, hello: hello.bytes, challenge: challenge,
             agreement: initiatorAgreement,
-            parameters: try SessionParameters(parsing: value["initiator_parameters"].bytes.span.rawBytes))
+            parameters: parameters)
     }
 
     /// What the initiator holds after RESPONSE.
     func awaitingEstablished() throws -> AnswerChallenge.Result {
-        AnswerChallenge.Result(
+        let parameters = try parameters(of: "initiator")
+        return AnswerChallenge.Result(
             bytes: try value["response"].bytes, sessionIdentifier: challenge.sessionIdentifier,
             remoteIdentity: responder.publicIdentity,
-            parameters: try SessionParameters(parsing: value["initiator_parameters"].bytes.span.rawBytes),
+            parameters: parameters,
             keys: HandshakeKeys(
                 kemSecret: try value["ml_kem_secret"].secret, agreementSecret: try value["x25519_secret"].secret,
                 th1: try value["th1"].bytes),

@@ -82,9 +82,10 @@ struct VectorRefusalTests {
     func challenge() throws {
         let handshake = try VectorHandshake.plain(cast)
         for entry in try file["challenge"].list {
+            let name = try entry["name"].text
             let bytes = try entry["bytes"].bytes
             let found = try refusal { _ = try handshake.answer(challenge: bytes).run() }
-            #expect(found == (try entry["refusal"].text), "\(try entry["name"].text)")
+            #expect(try found == entry["refusal"].text, "\(name)")
         }
     }
 
@@ -92,9 +93,10 @@ struct VectorRefusalTests {
     func response() throws {
         let handshake = try VectorHandshake.plain(cast)
         for entry in try file["response"].list {
+            let name = try entry["name"].text
             let bytes = try entry["bytes"].bytes
             let found = try refusal { _ = try handshake.answer(bytes).run() }
-            #expect(found == (try entry["refusal"].text), "\(try entry["name"].text)")
+            #expect(try found == entry["refusal"].text, "\(name)")
         }
     }
 
@@ -102,11 +104,12 @@ struct VectorRefusalTests {
     func established() throws {
         let handshake = try VectorHandshake.plain(cast)
         for entry in try file["established"].list {
+            let name = try entry["name"].text
             let bytes = try entry["bytes"].bytes
             let found = try refusal {
                 _ = try handshake.awaitingEstablished().open(try Established(parsing: bytes.span.rawBytes))
             }
-            #expect(found == (try entry["refusal"].text), "\(try entry["name"].text)")
+            #expect(try found == entry["refusal"].text, "\(name)")
         }
     }
 
@@ -114,10 +117,14 @@ struct VectorRefusalTests {
     func records() throws {
         let handshake = try VectorHandshake.plain(cast)
         for entry in try file["record"].list {
+            let name = try entry["name"].text
             var session = try handshake.responderSession(at: now)
-            for before in try entry["before"].list { #expect(try open(before.bytes, in: &session) == "accepted") }
+            for before in try entry["before"].list {
+                let found = try open(before.bytes, in: &session)
+                #expect(found == "accepted")
+            }
             let found = try open(entry["bytes"].bytes, in: &session)
-            #expect(found == (try entry["refusal"].text), "\(try entry["name"].text)")
+            #expect(try found == entry["refusal"].text, "\(name)")
         }
     }
 
@@ -151,6 +158,7 @@ struct VectorRefusalTests {
     func relayChallenge() throws {
         let relay = try VectorValue.file("relay")
         for entry in try file["relay_challenge"].list {
+            let name = try entry["name"].text
             guard case .challenge(let challenge) = try RelayMessage(parsing: entry["bytes"].bytes.span.rawBytes) else {
                 Issue.record("no challenge")
                 continue
@@ -162,7 +170,7 @@ struct VectorRefusalTests {
                     token: []
                 ).run()
             }
-            #expect(found == (try entry["refusal"].text), "\(try entry["name"].text)")
+            #expect(try found == entry["refusal"].text, "\(name)")
         }
     }
 
@@ -170,6 +178,7 @@ struct VectorRefusalTests {
     func relayProof() throws {
         let relay = try VectorValue.file("relay")
         for entry in try file["relay_proof"].list {
+            let name = try entry["name"].text
             guard case .proof(let proof) = try RelayMessage(parsing: entry["bytes"].bytes.span.rawBytes) else {
                 Issue.record("no proof")
                 continue
@@ -180,7 +189,7 @@ struct VectorRefusalTests {
                     challenge: relay["challenge_nonce"].bytes, proof: proof
                 ).run()
             }
-            #expect(found == (try entry["refusal"].text), "\(try entry["name"].text)")
+            #expect(try found == entry["refusal"].text, "\(name)")
         }
     }
 }
