@@ -14,7 +14,7 @@ public enum NodeRunner {
         let tap = configuration.tap
         let device = try TapDevice(
             TapDevice.Options(
-                name: tap.name, macAddress: tap.mac, mtu: tap.mtu,
+                name: tap.name, macAddress: tap.mac ?? EthernetAddress(derivedFrom: identity.id), mtu: tap.mtu,
                 addresses: tap.addresses))
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let pool = NIOThreadPool(numberOfThreads: NodeDaemon.workThreadCount)
