@@ -247,8 +247,8 @@ def handshakes(result, nodes):
                 states[0]["session"]["id"] == states[1]["session"]["id"] != old and states
 
         ends = wait_until("both hosts have the new session", both, pause=0.05)
-        walls.append(max(end["handshake"]["durationMicroseconds"] for end in ends) / 1000)
-        processor.append(sum(end["handshake"]["cpuMicroseconds"] for end in ends) / 1000)
+        walls.append(max(end["handshake"]["duration_microseconds"] for end in ends) / 1000)
+        processor.append(sum(end["handshake"]["cpu_microseconds"] for end in ends) / 1000)
         sizes.append(ends[0]["handshake"]["bytes"])
     result["handshake_ms"] = round(statistics.median(walls), 2)
     result["handshake_cpu_ms"] = round(statistics.median(processor), 2)

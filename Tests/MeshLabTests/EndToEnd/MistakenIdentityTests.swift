@@ -130,7 +130,7 @@ extension LabTests.MistakenIdentityTests {
         }
         let text = try lab.control("a", "status").output
         #expect(text.contains("identity in use elsewhere"), "\(text)")
-        let session = try #require(try lab.status("b")?.peers.first?.session?.id)
+        let session = try #require(try lab.status("clone")?.peers.first?.session?.id)
         // Ten seconds are six reconnects of a client that flaps.
         let end = BootClock.now().advanced(milliseconds: 10_000)
         try lab.wait("ten seconds are over") {
