@@ -30,8 +30,8 @@ public enum NodeRunner {
         }.get()
         do {
             let daemon = NodeDaemon(
-                configuration: configuration, identity: identity, port: try openTap(configuration.tap), pool: pool,
-                eventLoop: group.next())
+                configuration: configuration, identity: identity, port: try openTap(configuration.tap, for: identity.id),
+                pool: pool, eventLoop: group.next())
             try await daemon.start()
             running.withLock { $0 = daemon }
             let notifier = SystemdNotifier.fromEnvironment()
@@ -49,10 +49,11 @@ public enum NodeRunner {
         try await group.shutdownGracefully()
     }
 
-    private static func openTap(_ tap: NodeConfiguration.Tap) throws -> TapPort {
+    private static func openTap(_ tap: NodeConfiguration.Tap, for id: PeerID) throws -> TapPort {
         TapPort(
             try TapDevice(
                 TapDevice.Options(
-                    name: tap.name, macAddress: tap.mac, mtu: tap.mtu, addresses: tap.addresses)))
+                    name: tap.name, macAddress: tap.mac ?? EthernetAddress(derivedFrom: id), mtu: tap.mtu,
+                    addresses: tap.addresses)))
     }
 }

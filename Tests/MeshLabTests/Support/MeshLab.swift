@@ -108,7 +108,7 @@ final class MeshLab {
         let path = "\(directory)/\(daemon.label).status"
         var status: Int?
         try wait("\(daemon.label) ends") {
-            status = (try? shell("cat '\(path)'").output).flatMap { Int($0.filter(\.isNumber)) }
+            status = (try? shell("cat '\(path)'").output).flatMap { Int($0.prefix { !$0.isNewline }) }
             return status != nil
         }
         return try #require(status)
