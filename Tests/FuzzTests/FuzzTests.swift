@@ -43,6 +43,13 @@ import Testing
         }
     }
 
+    @Test func nodesAreFuzzedInEveryStateOfASession() {
+        let expected: Set = [
+            "relay", "carrierOpened", "handshake", "established", "confirmed", "pong", "rotated", "sessionEnded",
+        ]
+        #expect(nodeEventsOfSeeds().isSuperset(of: expected))
+    }
+
     @Test func aSeedDecidesAllInputs() throws {
         let target = try #require(FuzzTarget.named("wire-hello"))
         var one = try FuzzCampaign(target, corpus: [], seed: 7)

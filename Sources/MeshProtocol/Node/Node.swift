@@ -90,6 +90,8 @@ public struct Node: Sendable {
 
     // MARK: - Views
 
+    /// Session indices that are in use: those of sessions and of handshakes under way.
+    package var sessionIndexCount: Int { context.indices.count }
     /// The number of peers; indices run from 0.
     public var peerCount: Int { peers.count }
     /// The ID of a peer.
@@ -138,7 +140,9 @@ public struct Node: Sendable {
 
     private mutating func dropChannels(of relay: Int, at now: Instant, actions: inout [NodeAction]) {
         for index in peers.indices {
-            run(index, at: now, actions: &actions) { peer, _, out in peer.relayClosed(relay, actions: &out) }
+            run(index, at: now, actions: &actions) { peer, context, out in
+                peer.relayClosed(relay, context: &context, actions: &out)
+            }
         }
     }
 
@@ -178,7 +182,9 @@ public struct Node: Sendable {
             }
         case .closed(let channel):
             for index in peers.indices where peers[index].relayChannels[relay] == channel {
-                run(index, at: now, actions: &actions) { peer, _, out in peer.relayClosed(relay, actions: &out) }
+                run(index, at: now, actions: &actions) { peer, context, out in
+                    peer.relayClosed(relay, context: &context, actions: &out)
+                }
             }
         case .close(let event):
             actions.append(.event(.relay(relay, event)))
@@ -240,7 +246,9 @@ public struct Node: Sendable {
             dials[dialled]?.lost(at: now, entropy: &context.entropy)
         }
         guard let owner = directPeers.removeValue(forKey: connection), let peer = owner else { return }
-        run(peer, at: now, actions: &actions) { machine, _, out in machine.directClosed(connection, actions: &out) }
+        run(peer, at: now, actions: &actions) { machine, context, out in
+            machine.directClosed(connection, context: &context, actions: &out)
+        }
     }
 
     // MARK: - Messages between nodes

@@ -20,6 +20,8 @@ struct Peer: Sendable {
     private static let lossGraceMilliseconds: UInt64 = 1_000
     private static let retryMillisecondsMin: UInt64 = 5_000
     private static let retryMillisecondsMax: UInt64 = 60_000
+    /// A bucket that is empty has a token again after this.
+    private static let startAgainMilliseconds: UInt64 = 1_000
     /// The higher peer ID lets the lower one begin: most handshakes then do not cross.
     private static let higherWaitsMilliseconds: UInt64 = 250
 
@@ -34,6 +36,8 @@ struct Peer: Sendable {
     private var attemptAt: Instant?
     private var failedAttempts: UInt64 = 0
     private var helloBuckets: [Bool: TokenBucket] = [:]
+    /// What the other side would take: a relay that opens and closes channels cannot make this node sign for ever.
+    private var startBucket = TokenBucket(perSecond: 1, burst: 5)
     private var lossBucket = TokenBucket(perSecond: 1, burst: 5)
     private(set) var lastFailure: HandshakeFailure?
 
@@ -79,25 +83,38 @@ struct Peer: Sendable {
     /// The relay is about to stop: both sides move to another one while it still forwards.
     mutating func relayDraining(_ relay: Int) { drainingRelays.insert(relay) }
 
-    mutating func relayClosed(_ relay: Int, actions: inout [PeerAction]) {
+    mutating func relayClosed(_ relay: Int, context: inout PeerContext, actions: inout [PeerAction]) {
         drainingRelays.remove(relay)
         guard let channel = relayChannels.removeValue(forKey: relay) else { return }
-        carrierClosed(.relay(relay, channel: channel), actions: &actions)
+        carrierClosed(.relay(relay, channel: channel), context: &context, actions: &actions)
     }
 
-    mutating func directClosed(_ connection: UInt64, actions: inout [PeerAction]) {
+    mutating func directClosed(_ connection: UInt64, context: inout PeerContext, actions: inout [PeerAction]) {
         if direct == connection { direct = nil }
-        carrierClosed(.direct(connection), actions: &actions)
+        carrierClosed(.direct(connection), context: &context, actions: &actions)
     }
 
-    private mutating func carrierClosed(_ carrier: CarrierID, actions: inout [PeerAction]) {
+    private mutating func carrierClosed(
+        _ carrier: CarrierID, context: inout PeerContext, actions: inout [PeerAction]
+    ) {
         actions.append(.event(.carrierClosed(index, carrier)))
-        if initiator?.carrier == carrier {
+        if let handshake = initiator, handshake.carrier == carrier {
+            context.indices.release(handshake.localIndex)
             initiator = nil
             fail(.carrierLost, actions: &actions)
         }
-        responders.removeAll { $0.carrier == carrier && !$0.isCompleted }
+        removeResponders(context: &context) { $0.carrier == carrier && !$0.isCompleted }
         if self.carrier == nil { attemptAt = nil }
+    }
+
+    /// Forgets handshakes that this node answers; the index of a session that came of one stays the session's.
+    private mutating func removeResponders(
+        context: inout PeerContext, where isGone: (ResponderHandshake) -> Bool
+    ) {
+        for responder in responders where isGone(responder) && !responder.isCompleted {
+            if let unused = responder.localIndex { context.indices.release(unused) }
+        }
+        responders.removeAll(where: isGone)
     }
 
     private mutating func carrierOpened(
@@ -309,7 +326,7 @@ struct Peer: Sendable {
         }
         if let cancelled = initiator { context.indices.release(cancelled.localIndex) }
         initiator = nil
-        responders.removeAll { !$0.isCompleted }
+        removeResponders(context: &context) { !$0.isCompleted }
         attemptAt = nil
         failedAttempts = 0
         lastFailure = nil
@@ -508,7 +525,9 @@ struct Peer: Sendable {
         }
         if let due = attemptAt, now >= due {
             attemptAt = nil
-            if let carrier {
+            if carrier != nil, initiator == nil, !startBucket.take(at: now) {
+                attemptAt = now.advanced(milliseconds: Self.startAgainMilliseconds)
+            } else if let carrier {
                 startHandshake(
                     by: carrier, nowMilliseconds: nowMilliseconds, context: &context, at: now, actions: &actions)
             }
@@ -518,7 +537,7 @@ struct Peer: Sendable {
     private mutating func expireHandshakes(
         context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
     ) {
-        responders.removeAll { now >= $0.deadline }
+        removeResponders(context: &context) { now >= $0.deadline }
         guard var handshake = initiator else { return }
         if handshake.isTimedOut(at: now) {
             initiator = nil

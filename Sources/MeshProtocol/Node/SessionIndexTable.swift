@@ -3,8 +3,12 @@ internal import MeshCrypto
 /// Whose session an index belongs to. Indices are random and never used again while the process runs.
 struct SessionIndexTable: Sendable {
     private var owners: [UInt32: PeerIndex] = [:]
-    /// Grows by one entry per session that a configured peer completes: 4 bytes, a few thousand a year.
+    /// Grows by one entry of 4 bytes for each handshake with a configured peer: a few thousand a year, and never faster
+    /// than one a second and peer, since handshakes are started and answered no faster.
     private var used: Set<UInt32> = []
+
+    /// Indices that have an owner.
+    var count: Int { owners.count }
 
     func owner(of index: UInt32) -> PeerIndex? { owners[index] }
 

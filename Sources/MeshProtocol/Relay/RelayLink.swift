@@ -39,6 +39,9 @@ struct RelayLink: Sendable {
     /// A connection that lasted this long was good: the next back-off starts anew.
     private static let settledMilliseconds: UInt64 = 10_000
 
+    /// As many as a node has peers at most; a relay that opens more makes this node hold what it likes.
+    private static let channelsMax = 4096
+
     enum State: Sendable {
         case waiting(until: Instant)
         case connecting(deadline: Instant)
@@ -140,7 +143,9 @@ struct RelayLink: Sendable {
             state = .ready(Ready(welcome: welcome, since: now))
             return .ready(welcome)
         case (.ready(var ready), .channelOpened(let channel, let peer)):
-            guard channel != CarrierItem.controlChannel else { break }
+            guard channel != CarrierItem.controlChannel,
+                ready.peers[channel] != nil || ready.peers.count < Self.channelsMax
+            else { break }
             ready.peers[channel] = peer
             state = .ready(ready)
             return .opened(channel: channel, peer: peer)
