@@ -36,7 +36,8 @@ public final class AEADKey: Sendable {
     /// The header is authenticated; the tag is written behind the content, so `message` must have 16 more bytes.
     /// Traps when it has not: that is the caller's arithmetic, never a peer's input.
     public func seal(
-        _ message: inout MutableRawSpan, headerByteCount: Int, contentByteCount: Int, nonceHigh: UInt32, nonceLow: UInt64
+        _ message: inout MutableRawSpan, headerByteCount: Int, contentByteCount: Int, nonceHigh: UInt32,
+        nonceLow: UInt64
     ) {
         precondition(headerByteCount >= 0 && contentByteCount >= 0)
         precondition(message.byteCount >= headerByteCount + contentByteCount + Self.tagByteCount)
