@@ -24,6 +24,8 @@ struct NodeHarness: Sendable {
     var remote: Session?
     private(set) var sent: [(CarrierID, [UInt8])] = []
     private(set) var outcome = Outcome()
+    /// The kinds of event that the node told of.
+    private(set) var eventNames: Set<String> = []
     private var now = Instant(nanoseconds: 1_000_000_000)
     private var pending: [(WorkTicket, Work)] = []
     private var workCount = 0
@@ -179,7 +181,10 @@ struct NodeHarness: Sendable {
         case .work(let ticket, let work):
             pending.append((ticket, work))
             outcome.note("work")
-        case .event(let event): outcome.note(String("\(event)".prefix { $0 != "(" }))
+        case .event(let event):
+            let name = String("\(event)".prefix { $0 != "(" })
+            eventNames.insert(name)
+            outcome.note(name)
         case .sendToRelay: outcome.note("sendToRelay")
         case .connectRelay: outcome.note("connectRelay")
         case .closeRelay: outcome.note("closeRelay")
@@ -192,6 +197,8 @@ struct NodeHarness: Sendable {
     private mutating func check() {
         precondition(node.pendingPeers.count <= 16)
         precondition(pending.count <= 64, "work under way is bounded")
+        // Each of two peers: 3 sessions, 1 handshake that it began, 4 that it answers.
+        precondition(node.sessionIndexCount <= 2 * 8, "indices are released")
         for peer in 0..<node.peerCount {
             _ = node.isReachable(peer)
             _ = node.session(of: peer)?.isUnresponsive

@@ -5,7 +5,7 @@ struct ScriptStep: Sendable {
     var bytes: [UInt8] = []
 
     /// More steps only make a run slower.
-    static let countMax = 48
+    static let countMax = 64
 
     /// The steps that `bytes` stand for.
     static func parse(_ bytes: ArraySlice<UInt8>) -> [ScriptStep] {

@@ -15,8 +15,13 @@ import Testing
         let seed: Hex
         let ek: Hex?
         let c: Hex
-        let K: Hex
+        let secret: Hex
         let result: String
+
+        private enum CodingKeys: String, CodingKey {
+            case tcId, seed, ek, c, result
+            case secret = "K"
+        }
     }
     private struct Encapsulation: Decodable {
         let tcId: Int
@@ -53,7 +58,7 @@ import Testing
                     let pair = try EncapsulationKeyPair(seed: Secret(vector.seed.bytes))
                     if let ek = vector.ek { #expect(pair.encapsulationKey == ek.bytes, "vector \(vector.tcId)") }
                     let secret = try pair.decapsulate(vector.c.bytes).exposed()
-                    #expect(secret == vector.K.bytes, "vector \(vector.tcId)")
+                    #expect(secret == vector.secret.bytes, "vector \(vector.tcId)")
                 } else {
                     #expect(throws: CryptoError.malformedKey, "vector \(vector.tcId)") {
                         try EncapsulationKeyPair(seed: Secret(vector.seed.bytes)).decapsulate(vector.c.bytes)
