@@ -71,6 +71,12 @@ enum VectorValue: Decodable, Sendable {
         }
     }
 
+    /// Parses the bytes, which are kept meanwhile.
+    func parsed<Result>(_ parse: (RawSpan) throws -> Result) throws -> Result {
+        let bytes = try bytes
+        return try parse(bytes.span.rawBytes)
+    }
+
     var secret: Secret { get throws { Secret(try bytes) } }
 }
 

@@ -159,7 +159,7 @@ struct VectorRefusalTests {
         let relay = try VectorValue.file("relay")
         for entry in try file["relay_challenge"].list {
             let name = try entry["name"].text
-            guard case .challenge(let challenge) = try RelayMessage(parsing: entry["bytes"].bytes.span.rawBytes) else {
+            guard case .challenge(let challenge) = try entry["bytes"].parsed({ try RelayMessage(parsing: $0) }) else {
                 Issue.record("no challenge")
                 continue
             }
@@ -179,7 +179,7 @@ struct VectorRefusalTests {
         let relay = try VectorValue.file("relay")
         for entry in try file["relay_proof"].list {
             let name = try entry["name"].text
-            guard case .proof(let proof) = try RelayMessage(parsing: entry["bytes"].bytes.span.rawBytes) else {
+            guard case .proof(let proof) = try entry["bytes"].parsed({ try RelayMessage(parsing: $0) }) else {
                 Issue.record("no proof")
                 continue
             }

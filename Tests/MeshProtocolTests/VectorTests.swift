@@ -69,7 +69,7 @@ struct VectorTests {
         try vector.responder.publicIdentity.verify(
             vector.challenge.signature, .challenge, over: value["challenge_signed_hash"].bytes)
 
-        let response = try Response(parsing: value["response"].bytes.span.rawBytes)
+        let response = try value["response"].parsed({ try Response(parsing: $0) })
         let kemSecret = try vector.keyPair.decapsulate(response.ciphertext)
         #expect(try kemSecret.exposed() == value["ml_kem_secret"].bytes)
         let agreementSecret = try vector.responderAgreement.agree(with: vector.hello.share)
@@ -87,7 +87,7 @@ struct VectorTests {
         let answered = try vector.answer(value["response"].bytes).run()
         #expect(try answered.bytes == value["established"].bytes)
         try expect(answered.secrets.epoch, isThatOf: value)
-        let established = try Established(parsing: value["established"].bytes.span.rawBytes)
+        let established = try value["established"].parsed({ try Established(parsing: $0) })
         let opened = try vector.awaitingEstablished().open(established)
         try expect(opened.epoch, isThatOf: value)
         #expect(opened.remoteParameters == answered.secrets.localParameters)
@@ -108,9 +108,8 @@ struct VectorTests {
             chain: try value["chain_secret_0"].secret, sessionIdentifier: try value["session_id"].bytes, epoch: 1)
         #expect(try transcript.binding == value["binding"].bytes)
         guard
-            case .rekeyRequest(let request) = try StreamMessage(
-                type: 1, body: value["request_body"].bytes.span.rawBytes),
-            case .rekeyReply(let reply) = try StreamMessage(type: 2, body: value["reply_body"].bytes.span.rawBytes)
+            case .rekeyRequest(let request) = try value["request_body"].parsed({ try StreamMessage(type: 1, body: $0) }),
+            case .rekeyReply(let reply) = try value["reply_body"].parsed({ try StreamMessage(type: 2, body: $0) })
         else {
             Issue.record("the bodies are no rekey messages")
             return
@@ -141,7 +140,7 @@ struct VectorTests {
         let value = try VectorValue.file("rotation")[name]
         let expected = try value["messages"].list.map { try $0.bytes }
         let segments = try value["segments"].list.map { segment in
-            try StreamSegment(parsing: segment.bytes.span.rawBytes.extracting(1...))
+            try segment.parsed({ try StreamSegment(parsing: $0.extracting(1...)) })
         }
         var stream = ControlStream()
         var messages: [StreamMessage] = []
@@ -221,8 +220,8 @@ struct VectorTests {
     func relay() throws {
         let file = try VectorValue.file("relay")
         let relay = try cast[file["relay"].text]
-        guard case .challenge(let challenge) = try RelayMessage(parsing: file["challenge"].bytes.span.rawBytes),
-            case .proof(let proof) = try RelayMessage(parsing: file["proof"].bytes.span.rawBytes)
+        guard case .challenge(let challenge) = try file["challenge"].parsed({ try RelayMessage(parsing: $0) }),
+            case .proof(let proof) = try file["proof"].parsed({ try RelayMessage(parsing: $0) })
         else {
             Issue.record("the messages are no proofs")
             return
