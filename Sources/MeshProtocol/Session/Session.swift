@@ -18,6 +18,8 @@ public struct Session: Sendable {
     static let unansweredMilliseconds: UInt64 = 2_000
     /// Below this a resent ping would only add load.
     static let pingResendMillisecondsMin: UInt64 = 200
+    /// With equal intervals both sides would ask at the same moment: the responder lets the initiator begin.
+    static let responderWaitsMilliseconds: UInt64 = 1_000
     /// Pings under way; a person's ping sends one a second and waits a few seconds.
     static let pingsMax = 16
 
@@ -74,7 +76,9 @@ public struct Session: Sendable {
         lastReceivedAt = now
         isConfirmed = secrets.role == .initiator
         self.identity = identity
-        heartbeatMilliseconds = UInt64(secrets.localParameters.heartbeatIntervalSeconds) * 1000
+        heartbeatMilliseconds =
+            UInt64(secrets.localParameters.heartbeatIntervalSeconds) * 1000
+            + (secrets.role == .responder ? Self.responderWaitsMilliseconds : 0)
         keys = try EpochKeys(secrets.epoch, role: secrets.role)
         let interval = min(
             secrets.localParameters.keyRotationIntervalSeconds, secrets.remoteParameters.keyRotationIntervalSeconds)
