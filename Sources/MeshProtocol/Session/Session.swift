@@ -309,7 +309,9 @@ public struct Session: Sendable {
         if let segment = stream.timedOut(at: now) {
             actions.append(.send(sealed(.streamSegment, segment.bytes, at: now)))
         }
-        if !isReplaced, let work = rotation.start(sendEpoch: keys.sendEpoch, identity: identity, entropy: &entropy, at: now) {
+        if !isReplaced,
+            let work = rotation.start(sendEpoch: keys.sendEpoch, identity: identity, entropy: &entropy, at: now)
+        {
             actions.append(.work(work))
         }
         checkLiveness(at: now, entropy: &entropy, actions: &actions)
