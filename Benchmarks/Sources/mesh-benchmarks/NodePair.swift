@@ -1,6 +1,7 @@
 internal import MeshBase
 internal import MeshCrypto
 internal import MeshProtocol
+internal import MeshWire
 
 /// Two nodes in one thread with a direct connection between them that loses nothing.
 final class NodePair {
