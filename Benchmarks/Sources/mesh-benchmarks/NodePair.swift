@@ -67,7 +67,7 @@ final class NodePair {
     func seal(_ record: inout [UInt8]) {
         var bytes = record.mutableSpan
         var span = bytes.mutableRawBytes
-        precondition(first.sealFrame(to: 0, byteCount: Self.frameByteCount, in: &span, at: now) == record.count)
+        precondition(first.sealFrame(to: 0, byteCount: Self.frameByteCount, in: &span, at: now) == Self.recordByteCount)
     }
 
     /// Opens one record in place. Returns whether it held a frame.
