@@ -29,7 +29,10 @@ let staticLinking: [LinkerSetting] =
 
 let package = Package(
     name: "shadowmesh",
-    products: [],
+    products: [
+        // For the package in Benchmarks/.
+        .library(name: "MeshKit", targets: ["MeshBase", "MeshCrypto", "MeshEthernet", "MeshProtocol", "MeshWire"])
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),

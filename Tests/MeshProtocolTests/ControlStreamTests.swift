@@ -18,7 +18,7 @@ import Testing
             var random = EntropySource.seeded(seed)
             let (sender, receiver) = (Stream(), Stream())
             var now = Instant(nanoseconds: 5)
-            let loss = random.number(below: 500)
+            let loss = random.number(below: 300)
             let messages = (0..<8).map { Self.request(UInt8($0)) }
             var segments: [StreamSegment] = []
             var acknowledgements: [StreamAcknowledgement] = []

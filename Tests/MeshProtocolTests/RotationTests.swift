@@ -60,6 +60,27 @@ import Testing
         #expect(world.framesPass() && world.establishedCount(0) == 1)
     }
 
+    @Test func rotationsUnderLossLoseNoFrameThatTheNetworkDoesNotLose() {
+        for seed in 1...10 as ClosedRange<UInt64> {
+            let world = World.established(rotationSeconds: 1)
+            var random = EntropySource.seeded(seed)
+            var kept = 0
+            let frameRecordByteCount = Session.frameOverheadByteCount + 64
+            world.onSend = { packet in
+                if random.number(below: 10) < 3 { return [] }
+                if packet.bytes.count == frameRecordByteCount { kept += 1 }
+                return [packet]
+            }
+            for number in 0..<600 {
+                world.sendFrame(from: 0, to: 1, number: UInt8(truncatingIfNeeded: number))
+                world.sendFrame(from: 1, to: 0, number: UInt8(truncatingIfNeeded: number))
+                world.run(milliseconds: 50)
+            }
+            #expect(world.frames[0].count + world.frames[1].count == kept, "seed \(seed)")
+            #expect(Self.rotations(world, 0) >= 1 && world.establishedCount(0) == 1, "seed \(seed)")
+        }
+    }
+
     @Test func aRequestFromTheSessionsResponderIsRefused() throws {
         let world = World.byRelay(nodeCount: 1)
         world.run(milliseconds: 1)

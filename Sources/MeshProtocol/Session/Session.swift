@@ -18,6 +18,8 @@ public struct Session: Sendable {
     static let unansweredMilliseconds: UInt64 = 2_000
     /// Below this a resent ping would only add load.
     static let pingResendMillisecondsMin: UInt64 = 200
+    /// With equal intervals both sides would ask at the same moment: the responder lets the initiator begin.
+    static let responderWaitsMilliseconds: UInt64 = 1_000
     /// Pings under way; a person's ping sends one a second and waits a few seconds.
     static let pingsMax = 16
 
@@ -76,7 +78,8 @@ public struct Session: Sendable {
         self.identity = identity
         let heartbeat = min(
             secrets.localParameters.heartbeatIntervalSeconds, secrets.remoteParameters.heartbeatIntervalSeconds)
-        heartbeatMilliseconds = UInt64(heartbeat) * 1000
+        heartbeatMilliseconds =
+            UInt64(heartbeat) * 1000 + (secrets.role == .responder ? Self.responderWaitsMilliseconds : 0)
         keys = try EpochKeys(secrets.epoch, role: secrets.role)
         let interval = min(
             secrets.localParameters.keyRotationIntervalSeconds, secrets.remoteParameters.keyRotationIntervalSeconds)
@@ -307,7 +310,9 @@ public struct Session: Sendable {
         if let segment = stream.timedOut(at: now) {
             actions.append(.send(sealed(.streamSegment, segment.bytes, at: now)))
         }
-        if !isReplaced, let work = rotation.start(sendEpoch: keys.sendEpoch, identity: identity, entropy: &entropy, at: now) {
+        if !isReplaced,
+            let work = rotation.start(sendEpoch: keys.sendEpoch, identity: identity, entropy: &entropy, at: now)
+        {
             actions.append(.work(work))
         }
         checkLiveness(at: now, entropy: &entropy, actions: &actions)
