@@ -243,7 +243,7 @@ def handshakes(result, nodes):
 
         def both():
             states = [is_established(site) for site in nodes]
-            return all(states) and states[0]["session"] and states[1]["session"] and \
+            return all(states) and states[0].get("session") and states[1].get("session") and \
                 states[0]["session"]["id"] == states[1]["session"]["id"] != old and states
 
         ends = wait_until("both hosts have the new session", both, pause=0.05)
