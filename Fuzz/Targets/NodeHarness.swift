@@ -198,7 +198,7 @@ struct NodeHarness: Sendable {
         precondition(node.pendingPeers.count <= 16)
         precondition(pending.count <= 64, "work under way is bounded")
         // Each of two peers: 3 sessions, 1 handshake that it began, 4 that it answers.
-        precondition(node.sessionIndexCount <= 2 * 8, "indices are released")
+        precondition(node.tableCounts.sessionIndices <= 2 * 8, "indices are released")
         for peer in 0..<node.peerCount {
             _ = node.isReachable(peer)
             _ = node.session(of: peer)?.isUnresponsive
