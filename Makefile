@@ -40,11 +40,19 @@ test: dependencies lint ## Everything: clean-build import check, unit, simulator
 	@$(SWIFT_TEST)
 
 lint: ## Check the format of all sources
-	@swift format lint --strict --recursive --parallel Package.swift Sources Tests Lab
+	@swift format lint --strict --recursive --parallel Package.swift Sources Tests Lab Fuzz Benchmarks/Package.swift Benchmarks/Sources
 
 simulate: ## Simulate whole meshes: make simulate SEEDS=100000 [FIRST=1]
 	@$(SWIFT_BUILD) --build-tests
 	@MESH_SEEDS=$(SEEDS) MESH_SEED=$(or $(FIRST),1) $(SWIFT_TEST) --filter MeshSimTests
+
+fuzz: ## Fuzz every parser: make fuzz [SECONDS_EACH=60]
+	@$(SWIFT_BUILD) --product shadowmesh-fuzz
+	@.build/release/shadowmesh-fuzz run all --seconds $(SECONDS_EACH)
+
+bench-micro: ## Count allocations and time of the hot path; writes out/benchmarks.json
+	@swift build -c release --package-path Benchmarks --scratch-path .build-benchmarks --product mesh-benchmarks
+	@.build-benchmarks/release/mesh-benchmarks
 
 vectors: ## Make the test vectors anew (signatures and ciphertexts are random: the files change each time)
 	@$(SWIFT_BUILD) --product shadowmesh-vectors

@@ -190,6 +190,7 @@ struct RelayBench {
     @Test func limitsHold() throws {
         var limits = RelaySwitch.Limits()
         limits.clientsMax = 3
+        limits.unprovenMax = 1
         limits.peersPerClientMax = 2
         limits.payloadByteCountMax = 1_000
         limits.bytesPerSecondMax = 2_000
@@ -197,7 +198,10 @@ struct RelayBench {
         for client in 0..<2 { try bench.admit(client, as: UInt64(client + 1)) }
         bench.connect(3)
         bench.connect(4)
-        #expect(bench.refusal(4) == .full && bench.core.connectionCount == 3)
+        #expect(bench.refusal(4) == .full && bench.core.connectionCount == 3, "one that has not proven its ID yet")
+        bench.send(3, .proof(try bench.proof(2, for: 3)))
+        bench.connect(5)
+        #expect(bench.core.admittedCount == 3 && bench.refusal(5) == .full)
         bench.send(1, .namePeers([Self.id(1), Self.id(2), Self.id(3)]))
         #expect(bench.core.refusals[.tooManyPeers] == 1)
         bench.send(2, .namePeers([Self.id(0)]))

@@ -236,7 +236,7 @@ public struct Session: Sendable {
         do throws(CryptoError) {
             switch result {
             case .rekeyRequest(let made):
-                rotation.made(made)
+                rotation.made(made, at: now)
                 send(.rekeyRequest(made.request), at: now, actions: &actions)
             case .rekeyReply(let made):
                 try keys.prepare(made.secrets)
@@ -314,6 +314,9 @@ public struct Session: Sendable {
             let work = rotation.start(sendEpoch: keys.sendEpoch, identity: identity, entropy: &entropy, at: now)
         {
             actions.append(.work(work))
+        }
+        if rotation.isTimedOut(at: now) {
+            return actions.append(.ended(.rotationRefused(.timedOut(.rekey))))
         }
         checkLiveness(at: now, entropy: &entropy, actions: &actions)
     }

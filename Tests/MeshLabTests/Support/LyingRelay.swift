@@ -106,7 +106,9 @@ actor LyingRelay {
         switch lie {
         case .swapsSources:
             let others = opened.filter { $0.connection == message.route.connection && $0 != message.route }
-            if let other = others.first { message.route = other }
+            // With one channel only there is nobody to take for the sender: nothing passes then.
+            guard let other = others.first else { return [] }
+            message.route = other
         case .replays:
             // The last few hundred, each again while it is fresh and once more when it is old.
             history.append(message)
