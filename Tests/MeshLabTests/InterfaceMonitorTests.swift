@@ -89,11 +89,12 @@ import Testing
             #expect(try leadsIntoTap("10.40.3.4") == nil, "a black hole")
             #expect(try leadsIntoTap("203.0.113.1") == nil, "no route")
             #expect(try leadsIntoTap("2001:db8:1::1") == nil, "no route")
-            let own = try #require(try RouteLookup.route(to: try #require(IPAddress(text: "192.0.2.3"))))
-            #expect(own.isLocal)
+            let own = try #require(IPAddress(text: "192.0.2.3"))
+            #expect(try RouteLookup.route(to: own)?.isLocal == true)
             let marked = try #require(IPAddress(text: "10.30.3.4"))
             try set("ip rule add fwmark 7 table 7; ip route add 10.30.0.0/16 via 10.10.11.9 table 7")
-            let index = try #require(try RouteLookup.route(to: marked, mark: 7)).interfaceIndex
+            let route = try RouteLookup.route(to: marked, mark: 7)
+            let index = try #require(route?.interfaceIndex)
             #expect(snapshot.leadsIntoTap(interfaceIndex: index, tapName: device.name))
         }
     }
