@@ -83,6 +83,7 @@ public final class DatagramPort: Sendable {
     /// Asks a STUN server no more.
     public func stopObserving(_ server: Endpoint) { core.value.stun(.forget(server)) }
 
-    /// Closes the port; no handler is called afterwards.
-    public func close() { core.value.close() }
+    /// Closes the port; no handler is called afterwards, and when the future succeeds others may bind it.
+    @discardableResult
+    public func close() -> EventLoopFuture<Void> { core.value.close() }
 }

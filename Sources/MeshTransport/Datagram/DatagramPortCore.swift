@@ -13,8 +13,9 @@ final class DatagramPortCore {
     private static let reopenDelay = TimeAmount.milliseconds(100)
 
     let eventLoop: any EventLoop
-    let version4: BoundDatagramSocket?
-    let version6: BoundDatagramSocket?
+    /// The sockets; `nil`: the host has none of the family, or the port was closed.
+    private(set) var version4: BoundDatagramSocket?
+    private(set) var version6: BoundDatagramSocket?
     let handlers: DatagramHandlers
     var counters = DatagramCounters()
     private(set) var isClosed = false
@@ -172,13 +173,15 @@ final class DatagramPortCore {
         }
     }
 
-    func close() {
-        guard !isClosed else { return }
+    func close() -> EventLoopFuture<Void> {
         flush()
         isClosed = true
         timer?.cancel()
-        for channel in channels.values { channel.close(promise: nil) }
+        let closed = channels.values.map { $0.close() }
         channels = [:]
+        version4 = nil
+        version6 = nil
+        return EventLoopFuture.andAllComplete(closed, on: eventLoop)
     }
 }
 
@@ -187,7 +190,7 @@ private final class DatagramPortHandler: ChannelInboundHandler {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>
 
     private let core: DatagramPortCore
-    private let socket: BoundDatagramSocket
+    private var socket: BoundDatagramSocket?
     /// The last sender as NIO and as we write it: datagrams come in runs, and turning one into the other allocates.
     private var lastSender: (address: SocketAddress, endpoint: Endpoint)?
 
@@ -208,7 +211,10 @@ private final class DatagramPortHandler: ChannelInboundHandler {
 
     func channelReadComplete(context: ChannelHandlerContext) { core.receivedEnd() }
 
-    func channelInactive(context: ChannelHandlerContext) { core.readingEnded(socket) }
+    func channelInactive(context: ChannelHandlerContext) {
+        // Let go of, so that a closed port is free as soon as its channels have ended.
+        if let socket = socket.take() { core.readingEnded(socket) }
+    }
 
     /// A datagram that could not be received concerns nobody else.
     func errorCaught(context: ChannelHandlerContext, error: any Error) {}
