@@ -6,7 +6,9 @@ import Testing
 @Suite(.enabledForRoot) struct InterfaceMonitorTests {
     @Test func changesOfAddressesAndLinksAreToldWithinASecond() throws {
         try inNewNetworkNamespace { () throws in
-            try set("ip link set lo up; ip link add a type veth peer name b; ip link set a up; ip link set b up")
+            try set(
+                "ip link set lo up; ip link add near0 type veth peer name far0; ip link set near0 up; ip link set far0 up"
+            )
             let latest = Mutex(NetworkSnapshot())
             let monitor = try InterfaceMonitor { snapshot in latest.withLock { $0 = snapshot } }
             defer { monitor.stop() }
@@ -14,21 +16,21 @@ import Testing
                 try set(command)
                 let start = BootClock.now()
                 let isTold = try waitUntil {
-                    latest.withLock { $0.interfaces.first { $0.name == "a" } }.map(condition) ?? false
+                    latest.withLock { $0.interfaces.first { $0.name == "near0" } }.map(condition) ?? false
                 }
                 #expect(isTold && BootClock.now().milliseconds(since: start) < 1_000, "\(command)")
             }
             func texts(_ interface: NetworkInterface) -> [String] { interface.addresses.map(\.address.description) }
             try expectTold("true") { $0.isUp && !$0.isLoopback }
-            try expectTold("ip address add 192.0.2.1/24 dev a") { texts($0).contains("192.0.2.1/24") }
-            try expectTold("ip address add 2001:db8::1/64 dev a nodad") { texts($0).contains("2001:db8::1/64") }
-            try expectTold("ip address change 2001:db8::1/64 dev a preferred_lft 0") {
+            try expectTold("ip address add 192.0.2.1/24 dev near0") { texts($0).contains("192.0.2.1/24") }
+            try expectTold("ip address add 2001:db8::1/64 dev near0 nodad") { texts($0).contains("2001:db8::1/64") }
+            try expectTold("ip address change 2001:db8::1/64 dev near0 preferred_lft 0") {
                 !texts($0).contains("2001:db8::1/64")
             }
-            try expectTold("ip address del 192.0.2.1/24 dev a") { !texts($0).contains("192.0.2.1/24") }
-            try expectTold("ip link set b down") { !$0.isUp }
-            try expectTold("ip link set b up") { $0.isUp }
-            try expectTold("ip link set a down") { !$0.isUp }
+            try expectTold("ip address del 192.0.2.1/24 dev near0") { !texts($0).contains("192.0.2.1/24") }
+            try expectTold("ip link set far0 down") { !$0.isUp }
+            try expectTold("ip link set far0 up") { $0.isUp }
+            try expectTold("ip link set near0 down") { !$0.isUp }
             #expect(monitor.counters.failureCount == 0)
             #expect(monitor.counters.toldCount <= monitor.counters.readCount)
         }
@@ -39,10 +41,12 @@ import Testing
             let latest = Mutex(NetworkSnapshot())
             let monitor = try InterfaceMonitor { snapshot in latest.withLock { $0 = snapshot } }
             defer { monitor.stop() }
-            let commands = (0..<200).map { "link add n\($0) type dummy\naddress add 10.1.\($0).1/24 dev n\($0)\n" }
+            let commands = (0..<100).map {
+                "link add near\($0) type veth peer name far\($0)\naddress add 10.1.\($0).1/24 dev near\($0)\n"
+            }
             try set("printf '\(commands.joined())' | ip -batch -")
             let isTold = try waitUntil {
-                latest.withLock { $0.interfaces.count { $0.addresses.count == 1 && $0.name.hasPrefix("n") } } == 200
+                latest.withLock { $0.interfaces.count { $0.addresses.count == 1 && $0.name.hasPrefix("near") } } == 100
             }
             #expect(isTold)
             #expect(monitor.counters.toldCount < 50)
@@ -68,8 +72,8 @@ import Testing
                 """
                 ip link set lo up; ip link add br0 type bridge; ip link set br0 up
                 ip link set chr-001 master br0; ip address add 10.10.11.3/24 dev br0
-                ip link add up type veth peer name far; ip link set up up; ip link set far up
-                ip address add 192.0.2.3/24 dev up; ip address add 2001:db8::3/64 dev up nodad
+                ip link add uplink0 type veth peer name far0; ip link set uplink0 up; ip link set far0 up
+                ip address add 192.0.2.3/24 dev uplink0; ip address add 2001:db8::3/64 dev uplink0 nodad
                 ip route add 10.20.0.0/16 via 10.10.11.9; ip route add 10.30.0.0/16 via 192.0.2.9
                 ip route add blackhole 10.40.0.0/16
                 """)
