@@ -60,7 +60,7 @@ let package = Package(
         .target(
             name: "MeshTransport",
             dependencies: [
-                "MeshBase",
+                "MeshBase", "MeshLinux",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -150,8 +150,7 @@ let package = Package(
         .testTarget(
             name: "MeshTransportTests",
             dependencies: [
-                "MeshBase",
-                "MeshTransport",
+                "MeshBase", "MeshLinux", "MeshTransport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
