@@ -124,7 +124,7 @@ let package = Package(
         .executableTarget(
             name: "shadowmesh-vectors", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"],
             path: "Tests/VectorGenerator"),
-        .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshSim"]),
+        .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshProtocol", "MeshSim"]),
         .testTarget(
             name: "MeshTransportTests",
             dependencies: [

@@ -228,7 +228,8 @@ public struct Simulation {
     /// The node forgets everything but its identity.
     public mutating func restartNode(_ index: Int) {
         for relay in relays.indices { dropConnection(node: index, relay: relay) }
-        hosts[index].node = makeNode(hosts[index].identity, peers: hosts.map(\.identity.id), candidates: hosts[index].candidates)
+        hosts[index].node = makeNode(
+            hosts[index].identity, peers: hosts.map(\.identity.id), candidates: hosts[index].candidates)
         hosts[index].generation += 1
         hosts[index].timerAt = nil
         armNode(index)

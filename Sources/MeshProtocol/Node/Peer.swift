@@ -390,7 +390,8 @@ struct Peer: Sendable {
     ///
     /// - Returns: the place of a frame, or `nil` when the record was control or its frame waits for its turn.
     mutating func open(
-        _ record: inout MutableRawSpan, header: RecordHeader, by carrier: CarrierID, context: inout PeerContext, at now: Instant,
+        _ record: inout MutableRawSpan, header: RecordHeader, by carrier: CarrierID, context: inout PeerContext,
+        at now: Instant,
         actions: inout [PeerAction]
     ) throws(RecordRefusal) -> Range<Int>? {
         guard let place = sessions.firstIndex(where: { $0.localIndex == header.receiverIndex }) else {
@@ -403,15 +404,18 @@ struct Peer: Sendable {
         do throws(RecordRefusal) {
             (kind, content) = try sessions[place].open(&record, header: header, at: now, rotated: &rotated)
         } catch {
-            let isFrame = record.bytes.bigEndian(at: RecordHeader.byteCount, as: UInt8.self) == ContentKind.frame.rawValue
+            let isFrame =
+                record.bytes.bigEndian(at: RecordHeader.byteCount, as: UInt8.self) == ContentKind.frame.rawValue
             if error == .replayed, isFrame, sessions[place].arrivals.noteCopy(header.counter, by: carrier, at: now) {
                 throw .duplicate
             }
             throw error
         }
         // The second byte of END's content holds its flags.
-        let isDeadEnd = kind == .pathEnd && content.count > 1 && record.bytes.bigEndian(
-            at: content.lowerBound + 1, as: UInt8.self) & 1 != 0
+        let isDeadEnd =
+            kind == .pathEnd && content.count > 1
+            && record.bytes.bigEndian(
+                at: content.lowerBound + 1, as: UInt8.self) & 1 != 0
         note(
             header, kind: kind, isDeadEnd: isDeadEnd, byteCount: record.byteCount, place: place, by: carrier, at: now)
         if !wasConfirmed { actions.append(.event(.confirmed(index))) }
@@ -428,7 +432,9 @@ struct Peer: Sendable {
             return nil
         }
         // What comes by a channel that is being closed must not be told to arrive: no frame may follow it.
-        if kind == .ping, case .relay(let relay, let channel) = carrier, closingChannels[relay] == channel { return nil }
+        if kind == .ping, case .relay(let relay, let channel) = carrier, closingChannels[relay] == channel {
+            return nil
+        }
         var out: [SessionAction] = []
         try sessions[place].received(
             kind, record.bytes.extracting(content), at: now, entropy: &context.entropy, actions: &out)

@@ -28,7 +28,9 @@ package struct RekeyTranscript: Sendable {
 
     package func request(_ signedBytes: [UInt8]) -> [UInt8] { Digest.sha512(binding, signedBytes) }
 
-    package func reply(request: [UInt8], signedBytes: [UInt8]) -> [UInt8] { Digest.sha512(binding, request, signedBytes) }
+    package func reply(request: [UInt8], signedBytes: [UInt8]) -> [UInt8] {
+        Digest.sha512(binding, request, signedBytes)
+    }
 
     package func next(kemSecret: Secret, agreementSecret: Secret, request: [UInt8], reply: [UInt8]) -> EpochSecrets {
         let next = KeyDerivation.extract(salt: chain, inputs: [kemSecret, agreementSecret])

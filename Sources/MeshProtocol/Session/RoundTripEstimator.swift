@@ -41,7 +41,9 @@ public struct RoundTripEstimator: Sendable, Equatable {
 
     /// How long to wait for an answer.
     public var timeoutNanoseconds: UInt64 {
-        guard let smoothedNanoseconds else { return min(Self.initialTimeoutNanoseconds << backoff, Self.timeoutNanosecondsMax) }
+        guard let smoothedNanoseconds else {
+            return min(Self.initialTimeoutNanoseconds << backoff, Self.timeoutNanosecondsMax)
+        }
         let base = max(smoothedNanoseconds + 4 * variationNanoseconds, Self.timeoutNanosecondsMin)
         return min(base << backoff, Self.timeoutNanosecondsMax)
     }
