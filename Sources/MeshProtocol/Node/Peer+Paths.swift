@@ -78,11 +78,13 @@ extension Peer {
         _ place: Int, context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
     ) -> CarrierID? {
         if let endpoint = paths.bestEndpoint(at: now) { return .udp(endpoint) }
-        guard !paths.isDirectAllowed, let current = paths.current, case .udp = current, isUsable(current) else {
+        guard !paths.isDirectAllowed, let current = paths.current, case .udp = current, isUsable(current),
+            let relay = reliableCarrier
+        else {
+            paths.cancelRelayPing()
             return reliableCarrier
         }
         // By choice, nothing is lost: the relay's channel carries a ping before frames follow.
-        guard let relay = reliableCarrier else { return current }
         if paths.confirmedRelay == relay { return relay }
         if let identifier = paths.pingRelay(relay, entropy: &context.entropy, at: now) {
             actions.append(.send(relay, sessions[place].sealedPing(identifier, at: now)))
@@ -173,7 +175,7 @@ extension Peer {
         let answer = PathPollAnswer(
             number: poll.number, highestCounter: counts.highestCounter, frameCount: counts.frameCount)
         if carrier == paths.current {
-            _ = paths.updateLiveness { $0.remotePolled(isLast: poll.isLast, at: now) }
+            _ = paths.updateLiveness { $0.remotePolled(poll, at: now) }
         }
         guard let back = isUsable(carrier) ? carrier : self.carrier else { return }
         actions.append(.send(back, sessions[place].sealed(.pollAnswer, answer.bytes, at: now)))

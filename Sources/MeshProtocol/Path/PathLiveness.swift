@@ -71,10 +71,11 @@ struct PathLiveness: Sendable {
     /// A valid record came by this path.
     mutating func heard() { heartbeatAt = nil }
 
-    /// The peer asks by this path; when it stops without a word, this node asks too.
-    mutating func remotePolled(isLast: Bool, at now: Instant) {
+    /// The peer asks by this path; when it stops without a word, or says that answers are missing, this node asks too.
+    mutating func remotePolled(_ poll: PathPoll, at now: Instant) {
+        if poll.isInDoubt, suspicion == nil { check(at: now) }
         remotePollDue =
-            isLast ? nil : now.advanced(nanoseconds: 2 * pollNanoseconds + roundTrip.suspicionNanoseconds / 2)
+            poll.isLast ? nil : now.advanced(nanoseconds: 2 * pollNanoseconds + roundTrip.suspicionNanoseconds / 2)
     }
 
     /// Takes an answer that came by this path. Returns whether a suspicion is over.
@@ -154,7 +155,8 @@ struct PathLiveness: Sendable {
         if pending.count >= Self.pendingMax { pending.remove(at: 1) }
         pending.append(Pending(number: nextNumber, sentAt: now, sentFrameCount: sentFrameCount))
         nextNumber += 1
-        return PathPoll(number: pending[pending.count - 1].number, isLast: isLast)
+        return PathPoll(
+            number: pending[pending.count - 1].number, isLast: isLast, isInDoubt: suspicion != nil)
     }
 }
 

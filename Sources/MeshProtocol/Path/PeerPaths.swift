@@ -147,6 +147,12 @@ struct PeerPaths: Sendable {
         return identifier
     }
 
+    /// There is no relay to ask, or nothing to leave.
+    mutating func cancelRelayPing() {
+        relayPing = nil
+        confirmedRelay = nil
+    }
+
     mutating func ponged(_ identifier: UInt64) {
         if let relayPing, relayPing.identifier == identifier { confirmedRelay = relayPing.carrier }
     }

@@ -18,6 +18,8 @@ public struct Session: Sendable {
     static let unansweredMilliseconds: UInt64 = 2_000
     /// Below this a resent ping would only add load.
     static let pingResendMillisecondsMin: UInt64 = 200
+    /// What the responder's heartbeat waits longer, next to two round trips: more than timers differ.
+    static let heartbeatLagNanoseconds: UInt64 = 100_000_000
     /// Pings under way; a person's ping sends one a second and waits a few seconds.
     static let pingsMax = 16
 
@@ -334,7 +336,11 @@ public struct Session: Sendable {
     private var livenessDeadline: Instant? {
         switch liveness {
         case .alive:
-            let idle = lastReceivedAt.advanced(milliseconds: heartbeatMilliseconds)
+            var idle = lastReceivedAt.advanced(milliseconds: heartbeatMilliseconds)
+            // One side asks first, so that both do not ask at the same time.
+            if role == .responder {
+                idle = idle.advanced(nanoseconds: 2 * (longestRoundTripNanoseconds ?? 0) + Self.heartbeatLagNanoseconds)
+            }
             guard let unansweredSince else { return idle }
             return min(idle, unansweredSince.advanced(milliseconds: Self.unansweredMilliseconds))
         case .asking(let since, let resendAt):

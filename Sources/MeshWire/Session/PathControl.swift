@@ -121,24 +121,29 @@ public struct PathAnswer: Equatable, Sendable {
 
 /// POLL: asks whether the path it is sent on carries what is sent, as a record's content.
 ///
-///     | 0x0A | number (8) | flags (1): bit 0, no more polls come until frames are sent again |
+///     | 0x0A | number (8) | flags (1): bit 0, no more polls come until frames are sent again; bit 1, answers are missing |
 public struct PathPoll: Equatable, Sendable {
     /// Returned by the answer; rises with each poll.
     public var number: UInt64
     /// Whether the sender has nothing more to ask about: when polls stop without this, the path is in doubt.
     public var isLast: Bool
+    /// Whether the sender misses answers: the path back may be dead, and its user does not know.
+    public var isInDoubt: Bool
 
     /// Makes a poll.
-    public init(number: UInt64, isLast: Bool) {
+    public init(number: UInt64, isLast: Bool, isInDoubt: Bool = false) {
         self.number = number
         self.isLast = isLast
+        self.isInDoubt = isInDoubt
     }
 
     /// Parses content after its kind byte; unknown flags are ignored. Throws `WireError`.
     public init(parsing content: RawSpan) throws(WireError) {
         var reader = WireReader(content)
         number = try reader.readInteger(as: UInt64.self)
-        isLast = try reader.readInteger(as: UInt8.self) & 1 != 0
+        let flags = try reader.readInteger(as: UInt8.self)
+        isLast = flags & 1 != 0
+        isInDoubt = flags & 2 != 0
         try reader.requireEnd()
     }
 
@@ -146,7 +151,7 @@ public struct PathPoll: Equatable, Sendable {
     public var bytes: [UInt8] {
         var writer = WireWriter(capacity: 9)
         writer.write(number)
-        writer.write(UInt8(isLast ? 1 : 0))
+        writer.write(UInt8(isLast ? 1 : 0) | (isInDoubt ? 2 : 0))
         return writer.bytes
     }
 }
