@@ -77,7 +77,11 @@ extension Peer {
     private mutating func preferredCarrier(
         _ place: Int, context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
     ) -> CarrierID? {
-        if let endpoint = paths.bestEndpoint(at: now) { return .udp(endpoint) }
+        if let endpoint = paths.bestEndpoint(at: now) {
+            // An answer to an earlier ping says nothing about a later move: the channel may be closing by then.
+            paths.cancelRelayPing()
+            return .udp(endpoint)
+        }
         guard !paths.isDirectAllowed, let current = paths.current, case .udp = current, isUsable(current),
             let relay = reliableCarrier
         else {
