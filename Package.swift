@@ -146,7 +146,7 @@ let package = Package(
         .testTarget(name: "MeshWireTests", dependencies: ["MeshBase", "MeshWire"]),
         .testTarget(
             name: "MeshProtocolTests", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
-        .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshSim"]),
+        .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshProtocol", "MeshSim"]),
         .testTarget(
             name: "MeshTransportTests",
             dependencies: [

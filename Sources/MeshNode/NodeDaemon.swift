@@ -150,6 +150,7 @@ public actor NodeDaemon {
         let now = BootClock.now()
         var actions: [NodeAction] = []
         node.handleTimeout(nowSeconds: BootClock.wallClockSeconds(), at: now, actions: &actions)
+        deliverReleasedFrames(at: now)
         perform(actions, at: now)
         runSwitchTimers(at: now)
         expirePings(at: now)
@@ -231,7 +232,7 @@ public actor NodeDaemon {
         switch carrier {
         case .relay(let relay, let channel): relayConnections[relay].map { ($0, channel) }
         case .direct(let connection): (connection, 0)
-        case nil: nil
+        case .udp, nil: nil
         }
     }
 
@@ -373,12 +374,20 @@ public actor NodeDaemon {
             return node.received(payload.bytes, by: carrier, at: now, actions: &actions)
         }
         // Refusals are counted by the machine.
-        guard let opened = try? node.open(&payload, by: carrier, at: now, actions: &actions) else { return }
-        let frame = payload.bytes.extracting(opened.frame)
-        peers[opened.peer].receivedFrame(byteCount: frame.byteCount, since: startedAt, at: now)
-        if ethernet.receivedFromPeer(frame, on: PortIndex(value: opened.peer), at: now) == .deliver {
-            writer.write(frame)
+        if let opened = try? node.open(&payload, by: carrier, at: now, actions: &actions) {
+            deliver(payload.bytes.extracting(opened.frame), from: opened.peer, at: now)
         }
+        deliverReleasedFrames(at: now)
+    }
+
+    /// Frames that waited for their turn while their sender changed its path.
+    private func deliverReleasedFrames(at now: Instant) {
+        for (peer, bytes) in node.takeReleasedFrames() { deliver(bytes.span.rawBytes, from: peer, at: now) }
+    }
+
+    private func deliver(_ frame: RawSpan, from peer: PeerIndex, at now: Instant) {
+        peers[peer].receivedFrame(byteCount: frame.byteCount, since: startedAt, at: now)
+        if ethernet.receivedFromPeer(frame, on: PortIndex(value: peer), at: now) == .deliver { writer.write(frame) }
     }
 
     // MARK: - The machine's actions
@@ -387,6 +396,7 @@ public actor NodeDaemon {
         let now = BootClock.now()
         var actions: [NodeAction] = []
         body(&node, now, &actions)
+        deliverReleasedFrames(at: now)
         perform(actions, at: now)
         flush()
         arm(at: now)
