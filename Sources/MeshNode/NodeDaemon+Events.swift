@@ -98,6 +98,7 @@ extension NodeDaemon {
             relays[relay].lastError = nil
             for peer in peers.indices { peers[peer].step("relay connected", since: startedAt, at: now) }
             logger.info("relay connected", metadata: ["relay": "\(url)", "observed": "\(observed)"])
+            if let address = address(ofRelay: relay) { observeDatagrams(by: relay, at: address) }
         case .lost(let reason):
             fail(relay, "disconnected", reason, at: now)
         case .untrusted(let failure):

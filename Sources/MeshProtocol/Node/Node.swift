@@ -172,6 +172,10 @@ public struct Node: Sendable {
     public func observedEndpoint(_ relay: Int) -> Endpoint? {
         if case .ready(let ready) = links[relay].state { ready.welcome.observedEndpoint } else { nil }
     }
+    /// The UDP port of the STUN service of relay `relay`, 0 when it has none; `nil` unless connected.
+    public func stunPort(of relay: Int) -> UInt16? {
+        if case .ready(let ready) = links[relay].state { ready.welcome.stunPort } else { nil }
+    }
     /// Since when relay `relay` is connected; `nil` when it is not.
     public func readySince(_ relay: Int) -> Instant? {
         if case .ready(let ready) = links[relay].state { ready.since } else { nil }
