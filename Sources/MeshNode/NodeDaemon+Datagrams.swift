@@ -100,13 +100,16 @@ extension NodeDaemon {
     /// Seals a frame and sends it as one datagram; while the path is in doubt also by `second`.
     func send(_ frame: RawSpan, to peer: PeerIndex, at endpoint: Endpoint, second: CarrierID?, at now: Instant) {
         let byteCount = frame.byteCount
-        guard var state = datagrams, Session.frameOverheadByteCount + byteCount <= state.record.count else {
+        guard let port = datagrams?.port, var scratch = datagrams?.record,
+            Session.frameOverheadByteCount + byteCount <= scratch.count
+        else {
             peers[peer].losses["path_too_small", default: 0] += 1
             return
         }
-        datagrams = nil
-        defer { datagrams = state }
-        var bytes = state.record.mutableSpan
+        // Taken out meanwhile: one owner, no copy.
+        datagrams?.record = []
+        defer { datagrams?.record = scratch }
+        var bytes = scratch.mutableSpan
         var record = bytes.mutableRawBytes
         record.store(frame, at: Session.contentOffset)
         guard let recordByteCount = node.sealFrame(to: peer, byteCount: byteCount, in: &record, at: now) else {
@@ -114,7 +117,7 @@ extension NodeDaemon {
             return
         }
         let sealed = record.bytes.extracting(0..<recordByteCount)
-        state.port.send(sealed, to: endpoint)
+        port.send(sealed, to: endpoint)
         if let second { appendCopy(of: sealed, to: second) }
         touchesDatagrams = true
         peers[peer].sentFrame(byteCount: byteCount)

@@ -151,6 +151,8 @@ struct VectorRefusalTests {
         case .ping, .pong: return (try? Probe(parsing: span)) != nil
         case .streamSegment: return (try? StreamSegment(parsing: span)) != nil
         case .streamAcknowledgement: return (try? StreamAcknowledgement(parsing: span))?.nextOffset == 0
+        // The vectors have none of these.
+        case .pathEnd, .pathChallenge, .pathAnswer, .poll, .pollAnswer: return false
         }
     }
 
