@@ -16,14 +16,16 @@ extension LabTests.DirectPathTests {
         let stream = try lab.ping(from: "a", to: "b")
         try waitPath(lab, "udp")
         #expect(try lab.control("a", "ping b -c 1").output.contains("udp"))
-        try #require(
-            try lab.run(
-                "a", "nft 'add table inet cut; add chain inet cut in { type filter hook input priority 0; }; "
-                    + "add chain inet cut out { type filter hook output priority 0; }; "
-                    + "add rule inet cut in meta l4proto udp drop; add rule inet cut out meta l4proto udp drop'"
-            ).status == 0)
+        let rules = [
+            "add table inet cut", "add chain inet cut in { type filter hook input priority 0; }",
+            "add chain inet cut out { type filter hook output priority 0; }",
+            "add rule inet cut in meta l4proto udp drop", "add rule inet cut out meta l4proto udp drop",
+        ]
+        let cut = try lab.run("a", "nft '\(rules.joined(separator: "; "))'")
+        #expect(cut.status == 0, "\(cut.output)")
         try waitPath(lab, "relay")
-        try #require(try lab.run("a", "nft delete table inet cut").status == 0)
+        let healed = try lab.run("a", "nft delete table inet cut")
+        #expect(healed.status == 0, "\(healed.output)")
         // An attempt at a direct path fails after 5 s; the next one comes 60 s later.
         try waitPath(lab, "udp", seconds: 90)
         let gap = try lab.longestGap(stream)
