@@ -5,7 +5,7 @@ import NIOCore
 import NIOPosix
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct ControlSocketTests {
+@Suite(.timeLimit(.minutes(5))) struct ControlSocketTests {
     private let group = MultiThreadedEventLoopGroup.singleton
 
     /// Starts a server that answers as the daemon would, lets `body` use it, and stops it.
