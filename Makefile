@@ -16,7 +16,7 @@ endif
 SEEDS ?= 10000
 SECONDS_EACH ?= 10
 
-.PHONY: help build demo demo-keep test lint simulate fuzz vectors vectors-check bench-micro dependencies clean
+.PHONY: help build demo demo-keep test lint simulate fuzz vectors vectors-check interop bench-micro dependencies clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -40,11 +40,19 @@ test: dependencies lint ## Everything: clean-build import check, unit, simulator
 	@$(SWIFT_TEST)
 
 lint: ## Check the format of all sources
-	@swift format lint --strict --recursive --parallel Package.swift Sources Tests Lab
+	@swift format lint --strict --recursive --parallel Package.swift Sources Tests Lab Fuzz Benchmarks/Package.swift Benchmarks/Sources
 
 simulate: ## Simulate whole meshes: make simulate SEEDS=100000 [FIRST=1]
 	@$(SWIFT_BUILD) --build-tests
 	@MESH_SEEDS=$(SEEDS) MESH_SEED=$(or $(FIRST),1) $(SWIFT_TEST) --filter MeshSimTests
+
+fuzz: ## Fuzz every parser: make fuzz [SECONDS_EACH=60]
+	@$(SWIFT_BUILD) --product shadowmesh-fuzz
+	@.build/release/shadowmesh-fuzz run all --seconds $(SECONDS_EACH)
+
+bench-micro: ## Count allocations and time of the hot path; writes out/benchmarks.json
+	@swift build -c release --package-path Benchmarks --scratch-path .build-benchmarks --product mesh-benchmarks
+	@.build-benchmarks/release/mesh-benchmarks
 
 vectors: ## Make the test vectors anew (signatures and ciphertexts are random: the files change each time)
 	@$(SWIFT_BUILD) --product shadowmesh-vectors
@@ -54,6 +62,10 @@ vectors-check: ## Check the vectors with an implementation in Python that shares
 	@test -x .build/vectors-venv/bin/python || python3 -m venv .build/vectors-venv
 	@.build/vectors-venv/bin/python -m pip install --quiet --requirement Tests/Vectors/requirements.txt
 	@.build/vectors-venv/bin/python Tests/Vectors/check.py
+
+interop: vectors-check ## A node in Python, written from docs/PROTOCOL.md, meets a real node at a real relay (root)
+	@$(SWIFT_BUILD) --product shadowmesh
+	@PYTHON=$(CURDIR)/.build/vectors-venv/bin/python Tests/Interop/run.sh
 
 clean: ## Remove everything that was built
 	@rm -rf .build .build-* out

@@ -29,7 +29,10 @@ let staticLinking: [LinkerSetting] =
 
 let package = Package(
     name: "shadowmesh",
-    products: [],
+    products: [
+        // For the package in Benchmarks/.
+        .library(name: "MeshKit", targets: ["MeshBase", "MeshCrypto", "MeshEthernet", "MeshProtocol", "MeshWire"])
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
@@ -105,6 +108,17 @@ let package = Package(
         .executableTarget(
             name: "shadowmesh-wan", dependencies: ["MeshBase", "MeshLinux", "WanModel"], path: "Lab/WanEmulator"),
         .target(name: "MeshSim", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
+        .target(
+            name: "MeshFuzz",
+            dependencies: [
+                "MeshBase", "MeshControl", "MeshCrypto", "MeshEthernet", "MeshProtocol", "MeshTransport", "MeshWire",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ], path: "Fuzz/Targets"),
+        .executableTarget(
+            name: "shadowmesh-fuzz",
+            dependencies: ["MeshFuzz", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Fuzz/Runner"),
+        .testTarget(name: "FuzzTests", dependencies: ["MeshFuzz"]),
         .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
         .testTarget(
             name: "MeshControlTests",
@@ -119,11 +133,19 @@ let package = Package(
         .testTarget(name: "MeshLinuxTests", dependencies: ["MeshBase", "MeshLinux"]),
         .testTarget(
             name: "MeshLabTests",
-            dependencies: ["MeshBase", "MeshDataPlane", "MeshLinux", "shadowmesh", "shadowmesh-wan"]),
+            dependencies: [
+                "MeshBase", "MeshControl", "MeshCrypto", "MeshDataPlane", "MeshLinux", "MeshProtocol", "MeshTransport",
+                "MeshWire", "shadowmesh", "shadowmesh-wan",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
         .testTarget(name: "WanModelTests", dependencies: ["MeshBase", "WanModel"]),
         .executableTarget(
             name: "shadowmesh-vectors", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"],
             path: "Tests/VectorGenerator"),
+        .testTarget(name: "MeshWireTests", dependencies: ["MeshBase", "MeshWire"]),
+        .testTarget(
+            name: "MeshProtocolTests", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
         .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshProtocol", "MeshSim"]),
         .testTarget(
             name: "MeshTransportTests",

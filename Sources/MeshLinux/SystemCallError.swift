@@ -1,8 +1,9 @@
 internal import CMeshLinux
 internal import Glibc
+public import MeshBase
 
 /// A system call that failed: which, on what, and the kernel's errno.
-public struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertible {
+public struct SystemCallError: NumberedError, Hashable, Sendable, CustomStringConvertible {
     /// The call or ioctl, as in its manual page: `open`, `TUNSETIFF`.
     public let call: String
     /// What it was done to: a path, an interface name; empty when there is nothing to name.
@@ -16,6 +17,9 @@ public struct SystemCallError: Error, Hashable, Sendable, CustomStringConvertibl
         self.subject = subject
         self.errno = errno
     }
+
+    /// The errno, for the exit status.
+    public var errorNumber: Int32 { errno }
 
     /// The errno's name, such as `EPERM`.
     public var name: String {

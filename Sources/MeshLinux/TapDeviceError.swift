@@ -1,5 +1,7 @@
+public import MeshBase
+
 /// Why a TAP device could not be made.
-public enum TapDeviceError: Error, Hashable, Sendable, CustomStringConvertible {
+public enum TapDeviceError: NumberedError, Hashable, Sendable, CustomStringConvertible {
     /// Not a usable interface name: 1...15 bytes of printable ASCII without `/`, `:`, `%`, space, and not `.` or `..`.
     case nameInvalid(String)
     /// An interface of that name is there already.
@@ -10,6 +12,11 @@ public enum TapDeviceError: Error, Hashable, Sendable, CustomStringConvertible {
     case mtuInvalid(Int)
     /// A system call failed.
     case system(SystemCallError)
+
+    /// The errno of a system call that failed; 0 for everything else.
+    public var errorNumber: Int32 {
+        if case .system(let error) = self { error.errno } else { 0 }
+    }
 
     /// What happened, to what, and what to do next.
     public var description: String {

@@ -72,8 +72,8 @@ public actor NodeDaemon {
 
     /// Makes a node on an open TAP device; `start` connects it.
     init(
-        configuration: NodeConfiguration, identity: Identity, port: TapPort, pool: NIOThreadPool,
-        eventLoop: any EventLoop
+        configuration: NodeConfiguration, identity: Identity, relayTokens: [PeerID: [UInt8]], port: TapPort,
+        pool: NIOThreadPool, eventLoop: any EventLoop
     ) {
         let now = BootClock.now()
         self.configuration = configuration
@@ -85,7 +85,7 @@ public actor NodeDaemon {
         tapName = port.device.name
         tapAddress = port.device.macAddress
         writer = TapWriter(port: port)
-        let made = NodeSetUp(configuration: configuration, identity: identity)
+        let made = NodeSetUp(configuration: configuration, identity: identity, relayTokens: relayTokens)
         node = Node(made.node, entropy: .system, at: now)
         peers = made.peers.map { PeerRecord(id: $0.id, name: $0.name, at: now) }
         relays = made.relays.map { RelayRecord(url: $0.url, id: $0.id, since: now) }
@@ -302,7 +302,8 @@ public actor NodeDaemon {
         outboxes[connection.id] = Outbox(connection: connection, isRelay: false)
         drive { node, now, actions in
             node.directOpened(
-                connection.id, peer: peer, nowSeconds: BootClock.wallClockSeconds(), at: now, actions: &actions)
+                connection.id, peer: peer, from: connection.remoteEndpoint.address,
+                nowSeconds: BootClock.wallClockSeconds(), at: now, actions: &actions)
         }
     }
 

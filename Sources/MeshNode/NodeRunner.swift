@@ -12,6 +12,7 @@ internal import Synchronization
 public enum NodeRunner {
     /// Runs until SIGTERM, SIGINT or `shadowmesh down`. Throws what keeps the node from starting.
     public static func run(_ configuration: NodeConfiguration, identity: Identity) async throws {
+        let tokens = try TokenFile.read(for: configuration.relays)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let pool = NIOThreadPool(numberOfThreads: NodeDaemon.workThreadCount)
         pool.start()
@@ -30,8 +31,8 @@ public enum NodeRunner {
         }.get()
         do {
             let daemon = NodeDaemon(
-                configuration: configuration, identity: identity, port: try openTap(configuration.tap), pool: pool,
-                eventLoop: group.next())
+                configuration: configuration, identity: identity, relayTokens: tokens,
+                port: try openTap(configuration.tap, for: identity.id), pool: pool, eventLoop: group.next())
             try await daemon.start()
             running.withLock { $0 = daemon }
             let notifier = SystemdNotifier.fromEnvironment()
@@ -49,10 +50,11 @@ public enum NodeRunner {
         try await group.shutdownGracefully()
     }
 
-    private static func openTap(_ tap: NodeConfiguration.Tap) throws -> TapPort {
+    private static func openTap(_ tap: NodeConfiguration.Tap, for id: PeerID) throws -> TapPort {
         TapPort(
             try TapDevice(
                 TapDevice.Options(
-                    name: tap.name, macAddress: tap.mac, mtu: tap.mtu, addresses: tap.addresses)))
+                    name: tap.name, macAddress: tap.mac ?? EthernetAddress(derivedFrom: id), mtu: tap.mtu,
+                    addresses: tap.addresses)))
     }
 }

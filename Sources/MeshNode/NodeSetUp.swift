@@ -10,7 +10,7 @@ struct NodeSetUp {
     let peers: [NodeConfiguration.Peer]
     let relays: [NodeConfiguration.Relay]
 
-    init(configuration: NodeConfiguration, identity: Identity) {
+    init(configuration: NodeConfiguration, identity: Identity, relayTokens: [PeerID: [UInt8]]) {
         peers = configuration.peers.filter { $0.id != identity.id }
         relays = configuration.mode == .direct ? [] : configuration.relays
         var candidates: [Candidate] = []
@@ -26,6 +26,7 @@ struct NodeSetUp {
             candidates: candidates)
         var made = Node.Configuration(
             identity: identity, peers: peers.map(\.id), relays: relays.map(\.id), parameters: parameters)
+        made.relayTokens = relayTokens
         if configuration.mode != .relay {
             made.dialledPeers = Set(peers.filter { $0.address != nil }.map(\.id))
         }

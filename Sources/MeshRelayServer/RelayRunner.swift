@@ -9,8 +9,6 @@ internal import NIOPosix
 
 /// Runs a relay in the foreground until it is told to stop.
 public enum RelayRunner {
-    /// Larger than any token that fits a proof.
-    private static let tokenFileByteCountMax = 4096
     /// Ten years: the identity's statement vouches for the key, and is renewed every day.
     private static let certificateDays = 3650
 
@@ -50,8 +48,7 @@ public enum RelayRunner {
 
     private static func token(_ configuration: RelayConfiguration) throws -> [UInt8] {
         guard case .token(let file) = configuration.admission else { return [] }
-        let bytes = try AtomicFile.read(file, byteCountMax: tokenFileByteCountMax).bytes
-        return bytes.last == UInt8(ascii: "\n") ? Array(bytes.dropLast()) : bytes
+        return try TokenFile.read(file)
     }
 
     /// The certificate from the configured files, or one that the relay made at its first start.

@@ -1,7 +1,6 @@
 import Testing
 
-/// Serialized: each has a wide-area network of its own, and two on two processors would spoil each other's times.
-@Suite(.serialized, .enabledForRoot) struct WanEmulatorTests {
+extension LabTests.WanEmulatorTests {
     @Test func delaysAreAsConfiguredThroughTheRelayAndDirect() throws {
         let lab = try labScript(
             """

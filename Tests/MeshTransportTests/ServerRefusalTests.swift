@@ -153,7 +153,12 @@ import Testing
             let recorder = Recorder()
             let connection = try await lab.connect(recorder)
             try await lab.server.close().get()
-            await #expect(throws: TransportError.refused("\(lab.url.server)")) { _ = try await lab.connect(Recorder()) }
+            // A process that another test forks holds the closed socket for the moment until it executes its program.
+            var last: TransportError?
+            for _ in 0..<100 where last != .refused("\(lab.url.server)") {
+                do { _ = try await lab.connect(Recorder()) } catch let error as TransportError { last = error }
+            }
+            #expect(last == .refused("\(lab.url.server)"))
             try await lab.loop.submit {
                 connection.send(ByteBuffer(string: "x"))
                 connection.flush()

@@ -60,6 +60,7 @@ extension NodeConfiguration {
         for section in reader.sections("relays", in: root, countMax: relayCountMax) {
             let url = reader.requiredValue("url", in: section, .relayURL)
             let id = reader.requiredValue("id", in: section, .peerID)
+            let tokenFile = reader.path("token_file", in: section)
             guard let id else { continue }
             if let first = firstPlaces[id] {
                 let message = "this relay is listed twice; first at \(first)"
@@ -67,7 +68,7 @@ extension NodeConfiguration {
             } else {
                 firstPlaces[id] = reader.source(of: section.keyPath("id"))
             }
-            if let url { result.append(Relay(url: url, id: id)) }
+            if let url { result.append(Relay(url: url, id: id, tokenFile: tokenFile)) }
         }
         return result
     }

@@ -41,10 +41,14 @@ public struct NodeConfiguration: Sendable, Hashable {
         /// Who it has to prove to be.
         public var id: PeerID
 
+        /// The file of the token that the relay asks for; `nil` when it asks for none.
+        public var tokenFile: String?
+
         /// Makes the description of a relay.
-        public init(url: RelayURL, id: PeerID) {
+        public init(url: RelayURL, id: PeerID, tokenFile: String? = nil) {
             self.url = url
             self.id = id
+            self.tokenFile = tokenFile
         }
     }
 

@@ -1,7 +1,8 @@
 import Glibc
+public import MeshBase
 
 /// Why a file could not be used.
-public struct FileProblem: Error, Sendable, Hashable, CustomStringConvertible {
+public struct FileProblem: NumberedError, Sendable, Hashable, CustomStringConvertible {
     /// The file.
     public let path: String
     /// What is wrong and what to do, in words.

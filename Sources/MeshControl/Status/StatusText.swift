@@ -79,7 +79,7 @@ extension StatusText {
 
     private static func relays(_ relays: [RelayStatus]) -> String {
         var table = TextTable(columns: [
-            .left("relay", widthMax: 40), .left("id"), .left("state", widthMax: 18), .right("for", widthMax: 12),
+            .left("relay", widthMax: 34), .left("id"), .left("state", widthMax: 25), .right("for", widthMax: 12),
             .right("rtt", widthMax: 9),
         ])
         for relay in relays {

@@ -1,4 +1,5 @@
 import Glibc
+import MeshBase
 
 /// What the program's exit status says; numbers of sysexits.h where it has one.
 public enum ExitStatus: Int32, Sendable, CaseIterable {
@@ -21,14 +22,14 @@ public enum ExitStatus: Int32, Sendable, CaseIterable {
         case is ConfigurationError: self = .configuration
         case ControlClientError.notRunning, ControlClientError.timedOut: self = .unavailable
         case ControlClientError.permissionDenied: self = .permissionDenied
-        case let problem as FileProblem: self = Self(problem)
+        case let problem as any NumberedError: self = Self(problem)
         case ControlServerError.unknownGroup: self = .configuration
         case ControlServerError.system(let problem): self = Self(problem)
         default: self = .failure
         }
     }
 
-    private init(_ problem: FileProblem) {
+    private init(_ problem: any NumberedError) {
         self = problem.errorNumber == EACCES || problem.errorNumber == EPERM ? .permissionDenied : .failure
     }
 }

@@ -67,4 +67,11 @@ public struct EpochSecrets: Sendable {
     public let responder: Secret
     /// Never keys a record; the next rotation starts from it. 64 bytes.
     public let chain: Secret
+
+    /// Puts an epoch's secrets together.
+    package init(initiator: Secret, responder: Secret, chain: Secret) {
+        self.initiator = initiator
+        self.responder = responder
+        self.chain = chain
+    }
 }

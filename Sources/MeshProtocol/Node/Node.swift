@@ -14,8 +14,8 @@ public struct Node: Sendable {
         public var peers: [PeerID]
         /// The relays it uses, by identity.
         public var relays: [PeerID]
-        /// What relays with token admission ask for; else empty.
-        public var relayToken: [UInt8] = []
+        /// What relays with token admission ask for, by their identity.
+        public var relayTokens: [PeerID: [UInt8]] = [:]
         /// Peers whose address is configured and that this node dials.
         public var dialledPeers: Set<PeerID> = []
         /// Whether the driver has a UDP socket and carries out `CarrierID.udp`; without, no direct path is looked for.
@@ -69,6 +69,8 @@ public struct Node: Sendable {
 
     /// DESIGN section 4.
     private static let pendingPeersMax = 16
+    /// Addresses whose HELLOs are limited at the same time; a bucket is full again, and forgotten, after 5 s.
+    private static let helloAddressesMax = 1024
     /// A node stays connected to up to three relays of its list (DESIGN section 10).
     private static let relaysMax = 3
 
@@ -84,6 +86,9 @@ public struct Node: Sendable {
     private var directPeers: [UInt64: PeerIndex?] = [:]
     private var dials: [PeerIndex: DialLink] = [:]
     private var dialledConnections: [UInt64: PeerIndex] = [:]
+    /// Where those who dialled this node come from, by connection.
+    private var directAddresses: [UInt64: IPAddress] = [:]
+    private var helloBuckets: [IPAddress: TokenBucket] = [:]
     private var tickets: [WorkTicket: TicketOwner] = [:]
     private var nextTicket: WorkTicket = 1
     private var wallClockMilliseconds: UInt64 = 0
@@ -109,7 +114,7 @@ public struct Node: Sendable {
         afterDirect = configuration.afterDirect
         let instance = context.entropy.bytes(count: RelayProof.instanceByteCount)
         links = configuration.relays.prefix(Self.relaysMax).map {
-            RelayLink(id: $0, instance: instance, token: configuration.relayToken, at: now)
+            RelayLink(id: $0, instance: instance, token: configuration.relayTokens[$0] ?? [], at: now)
         }
         let ids = configuration.peers.filter { $0 != configuration.identity.id }
         peers = ids.enumerated().map { Peer(index: $0.offset, id: $0.element) }
@@ -319,10 +324,12 @@ public struct Node: Sendable {
 
     // MARK: - Direct connections
 
-    /// A direct connection is open: `peer` is who was dialled, or `nil` when the other side dialled.
+    /// A direct connection is open: `peer` is who was dialled, or `nil` when the other side dialled, from `address`.
     public mutating func directOpened(
-        _ connection: UInt64, peer: PeerIndex?, nowSeconds: UInt64, at now: Instant, actions: inout [NodeAction]
+        _ connection: UInt64, peer: PeerIndex?, from address: IPAddress? = nil, nowSeconds: UInt64, at now: Instant,
+        actions: inout [NodeAction]
     ) {
+        if peer == nil { directAddresses[connection] = address }
         wallClockMilliseconds = nowSeconds * 1000
         directPeers[connection] = .some(peer)
         guard let peer else { return }
@@ -342,6 +349,7 @@ public struct Node: Sendable {
 
     /// A direct connection is gone.
     public mutating func directClosed(_ connection: UInt64, at now: Instant, actions: inout [NodeAction]) {
+        directAddresses[connection] = nil
         if let dialled = dialledConnections.removeValue(forKey: connection) {
             dials[dialled]?.lost(at: now, entropy: &context.entropy)
         }
@@ -461,6 +469,7 @@ public struct Node: Sendable {
         case .direct(let connection):
             guard let owner = directPeers[connection] else { throw .unknownCarrier }
             if let owner, peers[owner].id != sender { throw .wrongSource }
+            guard mayCostVerification(connection, at: now) else { throw .helloRateLimited }
         // No message of a handshake fits a datagram.
         case .udp: throw .unknownCarrier
         }
@@ -476,6 +485,19 @@ public struct Node: Sendable {
             refusal = peer.received(hello: copy, by: carrier, context: &context, at: now, actions: &out)
         }
         if let refusal { throw refusal }
+    }
+
+    /// Takes a token of the address that the connection comes from: anyone can dial and name a configured peer, and each
+    /// HELLO costs two verifications.
+    private mutating func mayCostVerification(_ connection: UInt64, at now: Instant) -> Bool {
+        guard let address = directAddresses[connection] else { return true }
+        if helloBuckets.count >= Self.helloAddressesMax {
+            helloBuckets = helloBuckets.filter { !$0.value.isFull(at: now) }
+            guard helloBuckets.count < Self.helloAddressesMax || helloBuckets[address] != nil else { return false }
+        }
+        var bucket = helloBuckets[address] ?? TokenBucket(perSecond: 1, burst: 5)
+        defer { helloBuckets[address] = bucket }
+        return bucket.take(at: now)
     }
 
     private mutating func notePending(_ id: PeerID, by carrier: CarrierID, at now: Instant) {

@@ -38,7 +38,7 @@ struct Peer: Sendable {
     private var responders: [ResponderHandshake] = []
     private var attemptAt: Instant?
     private var failedAttempts: UInt64 = 0
-    /// By the relay's place in the list; -1 for direct connections.
+    /// By the relay's place in the list.
     private var helloBuckets: [Int: TokenBucket] = [:]
     private var startBucket = TokenBucket(perSecond: 1, burst: 5)
     /// A direct connection that this node dialled while another handshake was under way: its turn comes after that.
@@ -103,15 +103,18 @@ struct Peer: Sendable {
     mutating func directClosed(
         _ connection: UInt64, context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
     ) {
-        if direct == connection { direct = nil }
+        let wasOpen = direct == connection
+        if wasOpen { direct = nil }
         if waitingDirect == connection { waitingDirect = nil }
-        carrierClosed(.direct(connection), context: &context, at: now, actions: &actions)
+        carrierClosed(.direct(connection), wasOpen: wasOpen, context: &context, at: now, actions: &actions)
     }
 
     private mutating func carrierClosed(
-        _ carrier: CarrierID, context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
+        _ carrier: CarrierID, wasOpen: Bool = true, context: inout PeerContext, at now: Instant,
+        actions: inout [PeerAction]
     ) {
-        actions.append(.event(.carrierClosed(index, carrier)))
+        // A stranger who dials, names the peer and goes is none of the peer's paths.
+        if wasOpen { actions.append(.event(.carrierClosed(index, carrier))) }
         removeResponders(context: &context) { $0.carrier == carrier && !$0.isCompleted }
         if reliableCarrier == nil { attemptAt = nil }
         if let lost = initiator, lost.carrier == carrier {
@@ -178,9 +181,13 @@ struct Peer: Sendable {
             if let bytes = known.storedChallenge { actions.append(.send(carrier, bytes)) }
             return nil
         }
-        var bucket = helloBuckets[carrier.way] ?? TokenBucket(perSecond: 1, burst: 5)
-        let isAllowed = bucket.take(at: now)
-        helloBuckets[carrier.way] = bucket
+        // Direct connections are limited by address, or a stranger could use up what the peer needs.
+        var isAllowed = true
+        if case .relay(let relay, _) = carrier {
+            var bucket = helloBuckets[relay] ?? TokenBucket(perSecond: 1, burst: 5)
+            isAllowed = bucket.take(at: now)
+            helloBuckets[relay] = bucket
+        }
         guard isAllowed else { return .helloRateLimited }
         // One relay's replays use up what that relay has, and nothing of another one's.
         let sameWay = responders.indices.filter { responders[$0].carrier.way == carrier.way }
@@ -366,6 +373,7 @@ struct Peer: Sendable {
             remove(sessions[oldest].localIndex, context: &context)
         }
         sessions.append(session)
+        markReplaced()
         if case .direct(let connection) = carrier, direct != connection {
             if let direct { actions.append(.closeDirect(direct)) }
             direct = connection
@@ -418,7 +426,10 @@ struct Peer: Sendable {
                 at: content.lowerBound + 1, as: UInt8.self) & 1 != 0
         note(
             header, kind: kind, isDeadEnd: isDeadEnd, byteCount: record.byteCount, place: place, by: carrier, at: now)
-        if !wasConfirmed { actions.append(.event(.confirmed(index))) }
+        if !wasConfirmed {
+            markReplaced()
+            actions.append(.event(.confirmed(index)))
+        }
         if rotated { actions.append(.event(.rotated(index, epoch: sessions[place].epoch))) }
         if kind == .frame {
             let isInOrder = order(
@@ -488,9 +499,10 @@ struct Peer: Sendable {
             case .unresponsive:
                 // The session is kept; a handshake replaces it, or a late answer revives it.
                 if sessions.last?.localIndex == localIndex {
-                    if paths.currentEndpoint != nil, reliableCarrier != nil, let place = sendingSession {
-                        // The path is dead, and perhaps not the peer: it is asked by relay before it is given up.
-                        currentPathDied(at: now, actions: &actions)
+                    if paths.currentEndpoint != nil, let place = sendingSession {
+                        // The path is dead, and perhaps not the peer: it is asked by relay before it is given up. As
+                        // long as there is no relay, no handshake could be tried either.
+                        if reliableCarrier != nil { currentPathDied(at: now, actions: &actions) }
                         sessions[place].askAgain(at: now)
                         continue
                     }
@@ -514,6 +526,12 @@ struct Peer: Sendable {
             sessions.remove(at: place)
         }
         context.indices.release(localIndex)
+        markReplaced()
+    }
+
+    private mutating func markReplaced() {
+        let sending = sendingSession ?? 0
+        for place in sessions.indices { sessions[place].isReplaced = place < sending }
     }
 
     private mutating func attempt(at instant: Instant) {
@@ -628,7 +646,8 @@ struct Peer: Sendable {
             else { continue }
             sessions[place].lossReportedAt = nil
             sessions[place].lossWasObeyed = true
-            attempt(at: now)
+            // A newer session may have come meanwhile.
+            if place >= (sendingSession ?? 0) { attempt(at: now) }
         }
         if let due = attemptAt, now >= due {
             startAttempt(nowMilliseconds: nowMilliseconds, context: &context, at: now, actions: &actions)

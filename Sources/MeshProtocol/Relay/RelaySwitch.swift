@@ -25,6 +25,8 @@ public struct RelaySwitch: Sendable {
     public struct Limits: Sendable {
         /// Clients at the same time.
         public var clientsMax = 1000
+        /// Connections at the same time that have not proven an ID yet: they cannot keep clients out.
+        public var unprovenMax = 256
         /// Peers that one client may name.
         public var peersPerClientMax = 256
         /// Largest payload that is forwarded, in bytes.
@@ -59,6 +61,12 @@ public struct RelaySwitch: Sendable {
         public var connection: ConnectionID
         /// The channel on that connection.
         public var channel: UInt32
+
+        /// Makes a route.
+        public init(connection: ConnectionID, channel: UInt32) {
+            self.connection = connection
+            self.channel = channel
+        }
     }
 
     /// Why a payload was not forwarded, or a connection was closed.
@@ -139,7 +147,10 @@ public struct RelaySwitch: Sendable {
             + clients.values.reduce(0) { $0 + $1.routes.count + $1.channels.count }
     }
     /// Whether another connection would be refused as the relay is full.
-    public var isFull: Bool { clients.count >= limits.clientsMax || isDraining }
+    public var isFull: Bool {
+        isDraining || connections.count >= limits.clientsMax
+            || clients.count - connections.count >= limits.unprovenMax
+    }
     /// Pairs of clients that are connected now.
     public var pairCount: Int { clients.values.reduce(0) { $0 + $1.routes.count } / 2 }
 
@@ -264,6 +275,9 @@ public struct RelaySwitch: Sendable {
             return refuse(connection, .badProof, tell: .badProof, &actions)
         }
         guard !isDraining else { return refuse(connection, .full, tell: .draining, &actions) }
+        guard connections.count < limits.clientsMax || connections[id] != nil else {
+            return refuse(connection, .full, tell: .full, &actions)
+        }
         if let old = connections[id] {
             actions.append(.send(old, RelayMessage.replaced(instance: proof.instance).bytes))
             refuse(old, .replaced, tell: nil, &actions)

@@ -4,12 +4,14 @@ package import MeshWire
 /// A session's reliable stream of messages, one in each direction, over any paths.
 ///
 ///     send: message -> bytes -> segments (<= 1,000 B) -> in flight -> acknowledged
-///                                    ^                       | time-out (RFC 6298): the oldest again
-///                                    +-----------------------+
+///                                    ^                       | three later ones acknowledged (RFC 9002 section 6.1.1),
+///                                    +-----------------------+ or time-out (RFC 6298): again
 ///     receive: segment -> held until contiguous -> bytes -> message
 package struct ControlStream: Sendable {
     /// Enough for two rekey messages; bounds what a peer can make this node hold.
     package static let windowByteCount: UInt64 = 32 * 1024
+    /// RFC 9002 section 6.1.1: reordering by fewer places is common on networks.
+    private static let lossThreshold: UInt32 = 3
     /// Segments that arrived early; 64 of 1,000 bytes cover the window even when they are cut small at the end.
     private static let heldSegmentsMax = 64
     /// A local backlog beyond this means that the peer has stopped acknowledging: refuse more.
@@ -20,13 +22,14 @@ package struct ControlStream: Sendable {
         var data: [UInt8]
         var transmission: UInt32
         var sentAt: Instant
-        var sentAgain: Bool
     }
 
     private var backlog: [UInt8] = []
     private var sendOffset: UInt64 = 0
     private var acknowledgedOffset: UInt64 = 0
     private var inFlight: [Flight] = []
+    /// In flight, and taken for lost: sent again at the next opportunity.
+    private var lost: [Flight] = []
     private var nextTransmission: UInt32 = 0
     private var roundTrip = RoundTripEstimator()
     private var retransmitAt: Instant?
@@ -44,7 +47,7 @@ package struct ControlStream: Sendable {
     package var deadline: Instant? { retransmitAt }
 
     /// Whether everything that was sent has been acknowledged.
-    package var isDrained: Bool { backlog.isEmpty && inFlight.isEmpty }
+    package var isDrained: Bool { backlog.isEmpty && inFlight.isEmpty && lost.isEmpty }
 
     /// Queues a message. Returns `false` when the backlog is full.
     package mutating func send(_ message: StreamMessage) -> Bool {
@@ -57,12 +60,17 @@ package struct ControlStream: Sendable {
     /// Segments that may be sent now.
     package mutating func segmentsToSend(at now: Instant) -> [StreamSegment] {
         var segments: [StreamSegment] = []
+        for var flight in lost {
+            flight.sentAt = now
+            segments.append(transmit(flight))
+        }
+        lost.removeAll()
         while !backlog.isEmpty, sendOffset - acknowledgedOffset < Self.windowByteCount {
             let room = Int(Self.windowByteCount - (sendOffset - acknowledgedOffset))
             let data = Array(backlog.prefix(min(StreamSegment.dataByteCountMax, room)))
             backlog.removeFirst(data.count)
             segments.append(
-                transmit(Flight(offset: sendOffset, data: data, transmission: 0, sentAt: now, sentAgain: false)))
+                transmit(Flight(offset: sendOffset, data: data, transmission: 0, sentAt: now)))
             sendOffset += UInt64(data.count)
         }
         if !segments.isEmpty, retransmitAt == nil {
@@ -88,7 +96,6 @@ package struct ControlStream: Sendable {
         }
         var flight = inFlight.remove(at: oldest)
         flight.sentAt = now
-        flight.sentAgain = true
         roundTrip.backOff()
         retransmitAt = now.advanced(nanoseconds: roundTrip.timeoutNanoseconds)
         return transmit(flight)
@@ -97,18 +104,31 @@ package struct ControlStream: Sendable {
     /// Takes an acknowledgement. Returns `false` for bytes never sent, which only a broken peer acknowledges.
     package mutating func received(_ acknowledgement: StreamAcknowledgement, at now: Instant) -> Bool {
         guard acknowledgement.nextOffset <= sendOffset else { return false }
-        if let flight = inFlight.first(where: { $0.transmission == acknowledgement.transmission }) {
-            roundTrip.sample(nanoseconds: now.nanoseconds(since: flight.sentAt))
+        var isNew = acknowledgement.nextOffset > acknowledgedOffset
+        if let place = inFlight.firstIndex(where: { $0.transmission == acknowledgement.transmission }) {
+            // The peer holds these bytes, whether or not those before them have come.
+            roundTrip.sample(nanoseconds: now.nanoseconds(since: inFlight.remove(at: place).sentAt))
+            takeForLost(before: acknowledgement.transmission)
+            isNew = true
         }
-        let advanced = acknowledgement.nextOffset > acknowledgedOffset
         acknowledgedOffset = max(acknowledgedOffset, acknowledgement.nextOffset)
         inFlight.removeAll { $0.offset + UInt64($0.data.count) <= acknowledgedOffset }
+        lost.removeAll { $0.offset + UInt64($0.data.count) <= acknowledgedOffset }
         if inFlight.isEmpty {
             retransmitAt = nil
-        } else if advanced {
+        } else if isNew {
             retransmitAt = now.advanced(nanoseconds: roundTrip.timeoutNanoseconds)
         }
         return true
+    }
+
+    /// Takes for lost what was sent three or more transmissions before one that arrived.
+    private mutating func takeForLost(before transmission: UInt32) {
+        func isLost(_ flight: Flight) -> Bool {
+            (Self.lossThreshold...UInt32.max / 2).contains(transmission &- flight.transmission)
+        }
+        lost += inFlight.filter(isLost)
+        inFlight.removeAll(where: isLost)
     }
 
     /// Takes a segment: what to acknowledge, and the messages that are now whole.
@@ -119,7 +139,8 @@ package struct ControlStream: Sendable {
     ) throws(WireError) -> StreamAcknowledgement? {
         let end = segment.offset.addingReportingOverflow(UInt64(segment.data.count))
         guard !end.overflow, end.partialValue <= receiveOffset + Self.windowByteCount else { return nil }
-        if end.partialValue > receiveOffset { hold(segment) }
+        // What cannot be held is not acknowledged: its sender takes acknowledged bytes for stored.
+        if end.partialValue > receiveOffset, !hold(segment) { return nil }
         while let offset = held.keys.filter({ $0 <= receiveOffset }).min(), let data = held.removeValue(forKey: offset)
         {
             let skip = Int(receiveOffset - offset)
@@ -131,11 +152,12 @@ package struct ControlStream: Sendable {
         return StreamAcknowledgement(transmission: segment.transmission, nextOffset: receiveOffset)
     }
 
-    private mutating func hold(_ segment: StreamSegment) {
-        if let known = held[segment.offset], known.count >= segment.data.count { return }
+    private mutating func hold(_ segment: StreamSegment) -> Bool {
+        if let known = held[segment.offset], known.count >= segment.data.count { return true }
         // When the table is full only the segment that is waited for still gets in; the others are sent again later.
-        guard held.count < Self.heldSegmentsMax || segment.offset <= receiveOffset else { return }
+        guard held.count < Self.heldSegmentsMax || segment.offset <= receiveOffset else { return false }
         held[segment.offset] = segment.data
+        return true
     }
 
     private mutating func takeMessages(into messages: inout [StreamMessage]) throws(WireError) {

@@ -5,12 +5,16 @@ internal import MeshWire
 /// Rotation of a session's keys. Only the session's initiator starts one.
 ///
 ///     initiator:  idle --interval--> making --> awaiting reply --reply--> finishing --> idle
+///                                                    | 60 s: the session ends
 ///     responder:  idle --request--> answering --> awaiting first record in the new epoch --> idle
 struct KeyRotation: Sendable {
+    /// The control stream sends again for far longer than any path is down before the session is given up.
+    static let replyMilliseconds: UInt64 = 60_000
+
     private enum State: Sendable {
         case idle(next: Instant?)
         case making
-        case awaitingReply(MakeRekeyRequest.Result)
+        case awaitingReply(MakeRekeyRequest.Result, deadline: Instant)
         case finishing
         case answering
         case awaitingFirstRecord
@@ -36,8 +40,16 @@ struct KeyRotation: Sendable {
     }
 
     var deadline: Instant? {
-        guard case .idle(let next) = state else { return nil }
-        return next
+        switch state {
+        case .idle(let next): next
+        case .awaitingReply(_, let deadline): deadline
+        case .making, .finishing, .answering, .awaitingFirstRecord: nil
+        }
+    }
+
+    /// Whether the peer has not answered a request in time: the session would never have fresh keys again.
+    func isTimedOut(at now: Instant) -> Bool {
+        if case .awaitingReply(_, let deadline) = state { now >= deadline } else { false }
     }
 
     /// The initiator's work when a rotation is due.
@@ -58,9 +70,9 @@ struct KeyRotation: Sendable {
     }
 
     /// The request was made.
-    mutating func made(_ result: MakeRekeyRequest.Result) {
+    mutating func made(_ result: MakeRekeyRequest.Result, at now: Instant) {
         guard case .making = state else { return }
-        state = .awaitingReply(result)
+        state = .awaitingReply(result, deadline: now.advanced(milliseconds: Self.replyMilliseconds))
     }
 
     /// The responder's work for a request; `nil` for a request that breaks the protocol.
@@ -92,7 +104,7 @@ struct KeyRotation: Sendable {
 
     /// The initiator's work for a reply; `nil` for a reply to nothing.
     mutating func received(_ reply: RekeyReply, remoteIdentity: PublicIdentity) -> Work? {
-        guard case .awaitingReply(let pending) = state, reply.epoch == pending.request.epoch else { return nil }
+        guard case .awaitingReply(let pending, _) = state, reply.epoch == pending.request.epoch else { return nil }
         state = .finishing
         return .finishRekey(
             FinishRekey(

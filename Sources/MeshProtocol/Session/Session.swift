@@ -18,8 +18,8 @@ public struct Session: Sendable {
     static let unansweredMilliseconds: UInt64 = 2_000
     /// Below this a resent ping would only add load.
     static let pingResendMillisecondsMin: UInt64 = 200
-    /// What the responder's heartbeat waits longer, next to two round trips: more than timers differ.
-    static let heartbeatLagNanoseconds: UInt64 = 100_000_000
+    /// With equal intervals both sides would ask at the same moment: the responder lets the initiator begin.
+    static let responderWaitsMilliseconds: UInt64 = 1_000
     /// Pings under way; a person's ping sends one a second and waits a few seconds.
     static let pingsMax = 16
 
@@ -66,6 +66,9 @@ public struct Session: Sendable {
     /// RESET and NO_SESSION are obeyed once per session.
     var lossReportedAt: Instant?
     var lossWasObeyed = false
+    /// A newer session carries the frames: this one only receives what is still under way, or its own pings would keep
+    /// it for ever.
+    var isReplaced = false
 
     private enum Liveness: Sendable, Equatable {
         case alive
@@ -84,7 +87,10 @@ public struct Session: Sendable {
         lastReceivedAt = now
         isConfirmed = secrets.role == .initiator
         self.identity = identity
-        heartbeatMilliseconds = UInt64(secrets.localParameters.heartbeatIntervalSeconds) * 1000
+        let heartbeat = min(
+            secrets.localParameters.heartbeatIntervalSeconds, secrets.remoteParameters.heartbeatIntervalSeconds)
+        heartbeatMilliseconds =
+            UInt64(heartbeat) * 1000 + (secrets.role == .responder ? Self.responderWaitsMilliseconds : 0)
         keys = try EpochKeys(secrets.epoch, role: secrets.role)
         let interval = min(
             secrets.localParameters.keyRotationIntervalSeconds, secrets.remoteParameters.keyRotationIntervalSeconds)
@@ -274,7 +280,7 @@ public struct Session: Sendable {
         do throws(CryptoError) {
             switch result {
             case .rekeyRequest(let made):
-                rotation.made(made)
+                rotation.made(made, at: now)
                 send(.rekeyRequest(made.request), at: now, actions: &actions)
             case .rekeyReply(let made):
                 try keys.prepare(made.secrets)
@@ -330,17 +336,15 @@ public struct Session: Sendable {
 
     /// When to call `handleTimeout` next.
     var deadline: Instant? {
-        [keys.deadline, stream.deadline, rotation.deadline, livenessDeadline].compactMap(\.self).min()
+        [keys.deadline, stream.deadline, isReplaced ? nil : rotation.deadline, livenessDeadline]
+            .compactMap(\.self).min()
     }
 
     private var livenessDeadline: Instant? {
+        if isReplaced { return nil }
         switch liveness {
         case .alive:
-            var idle = lastReceivedAt.advanced(milliseconds: heartbeatMilliseconds)
-            // One side asks first, so that both do not ask at the same time.
-            if role == .responder {
-                idle = idle.advanced(nanoseconds: 2 * (longestRoundTripNanoseconds ?? 0) + Self.heartbeatLagNanoseconds)
-            }
+            let idle = lastReceivedAt.advanced(milliseconds: heartbeatMilliseconds)
             guard let unansweredSince else { return idle }
             return min(idle, unansweredSince.advanced(milliseconds: Self.unansweredMilliseconds))
         case .asking(let since, let resendAt):
@@ -355,8 +359,13 @@ public struct Session: Sendable {
         if let segment = stream.timedOut(at: now) {
             actions.append(.send(sealed(.streamSegment, segment.bytes, at: now)))
         }
-        if let work = rotation.start(sendEpoch: keys.sendEpoch, identity: identity, entropy: &entropy, at: now) {
+        if !isReplaced,
+            let work = rotation.start(sendEpoch: keys.sendEpoch, identity: identity, entropy: &entropy, at: now)
+        {
             actions.append(.work(work))
+        }
+        if rotation.isTimedOut(at: now) {
+            return actions.append(.ended(.rotationRefused(.timedOut(.rekey))))
         }
         checkLiveness(at: now, entropy: &entropy, actions: &actions)
     }

@@ -1,3 +1,4 @@
+import Glibc
 public import MeshBase
 
 /// How far a connection attempt had come.
@@ -20,7 +21,7 @@ public enum ConnectStage: Equatable, Sendable, CustomStringConvertible {
 }
 
 /// Why a connection or a listener could not be had.
-public enum TransportError: Error, Equatable, Sendable, CustomStringConvertible {
+public enum TransportError: NumberedError, Equatable, Sendable, CustomStringConvertible {
     /// The name has no address, or no name server answered.
     case couldNotResolve(host: String)
     /// The host is up, and nothing listens on the port.
@@ -47,6 +48,11 @@ public enum TransportError: Error, Equatable, Sendable, CustomStringConvertible 
     case nothingToListenOn
     /// Any other failure, in the system's words.
     case failed(String)
+
+    /// EACCES for a port that is not permitted; 0 for everything else.
+    public var errorNumber: Int32 {
+        if case .portNotPermitted = self { EACCES } else { 0 }
+    }
 
     /// What happened, to what, and what to do next.
     public var description: String {

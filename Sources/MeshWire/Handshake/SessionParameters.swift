@@ -44,6 +44,16 @@ public struct SessionParameters: Equatable, Sendable {
             self.id = id
             self.url = url
         }
+
+        /// Byte count of a URL at most.
+        static let urlByteCountMax = 255
+
+        /// The URL's bytes, cut between two characters when there are too many.
+        var urlBytes: [UInt8] {
+            var text = url[...]
+            while text.utf8.count > Self.urlByteCountMax { text.removeLast() }
+            return Array(text.utf8)
+        }
     }
 
     /// Makes parameters from their values.
@@ -119,7 +129,7 @@ public struct SessionParameters: Equatable, Sendable {
         case .homeRelay:
             guard homeRelays.count < Self.homeRelaysMax else { throw .invalidField(.count) }
             let id = try reader.readPeerID()
-            homeRelays.append(HomeRelay(id: id, url: try reader.readText(byteCountMax: 255)))
+            homeRelays.append(HomeRelay(id: id, url: try reader.readText(byteCountMax: HomeRelay.urlByteCountMax)))
         case .candidate:
             guard candidates.count < Self.candidatesMax else { throw .invalidField(.count) }
             // A kind of candidate that a later release may add is skipped, as an unknown type is.
@@ -177,9 +187,7 @@ public struct SessionParameters: Equatable, Sendable {
         put(.lanes, lanes)
         put(.superframeKinds, superframeKinds)
         put(.resetToken, resetToken)
-        for relay in homeRelays.prefix(Self.homeRelaysMax) {
-            put(.homeRelay, relay.id.bytes + relay.url.utf8.prefix(255))
-        }
+        for relay in homeRelays.prefix(Self.homeRelaysMax) { put(.homeRelay, relay.id.bytes + relay.urlBytes) }
         for candidate in candidates.prefix(Self.candidatesMax) { put(.candidate, candidate.bytes) }
         return writer.bytes
     }

@@ -11,12 +11,26 @@ extension Trait where Self == ConditionTrait {
 
 /// Runs `body` on a thread of its own in a new network namespace, which is gone when the thread and its devices are.
 func inNewNetworkNamespace<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) throws -> Value {
+    try onThread {
+        try ThreadNamespace.unshareNetwork()
+        return try body()
+    }
+}
+
+/// Runs `body` on a thread of its own in the network namespace at `path`.
+func inNetworkNamespace<Value: Sendable>(
+    _ path: String, _ body: @escaping @Sendable () throws -> Value
+) throws -> Value {
+    try onThread {
+        try ThreadNamespace.enterNetwork(path)
+        return try body()
+    }
+}
+
+private func onThread<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) throws -> Value {
     let result = Mutex<Result<Value, any Error>?>(nil)
     let thread = try OSThread(name: "namespace") {
-        let outcome = Result {
-            try ThreadNamespace.unshareNetwork()
-            return try body()
-        }
+        let outcome = Result { try body() }
         result.withLock { $0 = outcome }
     }
     thread.join()
@@ -38,6 +52,7 @@ struct CommandResult: Sendable {
 }
 
 /// Runs a shell command in the calling thread's network namespace.
+@discardableResult
 func shell(_ command: String) throws -> CommandResult {
     guard let pipe = unsafe popen("exec 2>&1; \(command)", "re") else {
         throw SystemCallError(call: "popen", subject: command, errno: EAGAIN)
