@@ -55,3 +55,8 @@ static uint64_t nanoseconds(clockid_t clock) {
 uint64_t mesh_monotonic_nanoseconds(void) { return nanoseconds(CLOCK_MONOTONIC); }
 
 uint64_t mesh_processor_nanoseconds(void) { return nanoseconds(CLOCK_PROCESS_CPUTIME_ID); }
+
+void mesh_allocate_once(void) {
+    void *volatile block = malloc(64);
+    free(block);
+}

@@ -98,6 +98,13 @@ func carrierItems() -> Measurement {
     }
 }
 
+/// Allocates once an operation: shows that allocations are counted at all.
+func control() -> Measurement {
+    Measurement.take("control", operationCount: operationCount) {
+        for _ in 0..<operationCount { mesh_allocate_once() }
+    }
+}
+
 /// CPU time of a whole handshake, both ends together; the median of 20.
 func handshakeMilliseconds(_ identities: [Identity]) -> Double {
     var times: [UInt64] = []
@@ -118,9 +125,12 @@ func run() throws -> Bool {
     let identities = [try Identity(entropy: &entropy), try Identity(entropy: &entropy)]
     let thresholds = try JSONDecoder().decode(
         Thresholds.self, from: Data(contentsOf: URL(fileURLWithPath: "Benchmarks/thresholds.json")))
-    let operations = records(identities) + [window(), ethernetSwitch(), carrierItems()]
+    let operations = [control()] + records(identities) + [window(), ethernetSwitch(), carrierItems()]
     let handshake = handshakeMilliseconds(identities)
     var failures: [String] = []
+    if operations[0].allocationsPerThousand < 1_000 {
+        failures.append("the control allocates once an operation and \(operations[0].allocationsPerThousand) were counted")
+    }
     for operation in operations {
         print(
             "\(operation.name): \(operation.allocationsPerThousand) allocations per 1,000, "
