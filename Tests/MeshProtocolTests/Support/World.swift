@@ -142,6 +142,7 @@ final class World {
         case .direct(let connection):
             guard let ends = directEnds[connection] else { return }
             packet = Packet(from: index, to: ends.0 == index ? ends.1 : ends.0, carrier: carrier, bytes: bytes)
+        case .udp: return
         }
         sent.append(packet)
         wire += onSend.map { $0(packet) } ?? [packet]
