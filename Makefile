@@ -8,10 +8,13 @@ SHELL := /bin/bash
 # One configuration for everything: a debug build of the cryptography is ten times slower and would be built besides.
 SWIFT_BUILD := swift build -c release
 SWIFT_TEST := swift test -c release --skip-build
-# Link the Swift libraries into the daemon where the toolchain has them as archives.
+# Link the Swift libraries into the daemon where the toolchain has them as archives. Not while tests are linked: their
+# bundle would get the same flags, and there is no static test library.
 SWIFT_RESOURCES := $(shell swift -print-target-info 2>/dev/null | sed -n 's/.*"runtimeResourcePath": "\(.*\)".*/\1/p')
 ifneq ($(wildcard $(SWIFT_RESOURCES)_static/linux/libFoundation.a),)
-export SHADOWMESH_STATIC_STDLIB := 1
+BUILD_DAEMON := SHADOWMESH_STATIC_STDLIB=1 $(SWIFT_BUILD) --product shadowmesh
+else
+BUILD_DAEMON := $(SWIFT_BUILD) --product shadowmesh
 endif
 SEEDS ?= 10000
 SECONDS_EACH ?= 10
@@ -26,7 +29,7 @@ dependencies: ## Install what the lab needs, where it is missing
 	else Lab/install-dependencies.sh || echo "not root: lab tests will be skipped"; fi
 
 build: ## Build the programs
-	@$(SWIFT_BUILD) --product shadowmesh
+	@$(BUILD_DAEMON)
 	@$(SWIFT_BUILD) --product shadowmesh-wan
 
 demo: dependencies build ## Two hosts and a relay in namespaces: meet, handshake, use the tunnel (root)
@@ -37,6 +40,7 @@ demo-keep: dependencies build ## The same, and leave it up for playing (root)
 
 test: dependencies lint ## Everything: clean-build import check, unit, simulator and lab tests
 	@$(SWIFT_BUILD) --build-tests --explicit-target-dependency-import-check error
+	@$(BUILD_DAEMON) --explicit-target-dependency-import-check error
 	@$(SWIFT_TEST)
 
 lint: ## Check the format of all sources
@@ -64,7 +68,7 @@ vectors-check: ## Check the vectors with an implementation in Python that shares
 	@.build/vectors-venv/bin/python Tests/Vectors/check.py
 
 interop: vectors-check ## A node in Python, written from docs/PROTOCOL.md, meets a real node at a real relay (root)
-	@$(SWIFT_BUILD) --product shadowmesh
+	@$(BUILD_DAEMON)
 	@PYTHON=$(CURDIR)/.build/vectors-venv/bin/python Tests/Interop/run.sh
 
 clean: ## Remove everything that was built

@@ -129,7 +129,8 @@ func run() throws -> Bool {
     let handshake = handshakeMilliseconds(identities)
     var failures: [String] = []
     if operations[0].allocationsPerThousand < 1_000 {
-        failures.append("the control allocates once an operation and \(operations[0].allocationsPerThousand) were counted")
+        failures.append(
+            "the control allocates once an operation and \(operations[0].allocationsPerThousand) were counted")
     }
     for operation in operations {
         print(
