@@ -499,9 +499,10 @@ struct Peer: Sendable {
             case .unresponsive:
                 // The session is kept; a handshake replaces it, or a late answer revives it.
                 if sessions.last?.localIndex == localIndex {
-                    if paths.currentEndpoint != nil, reliableCarrier != nil, let place = sendingSession {
-                        // The path is dead, and perhaps not the peer: it is asked by relay before it is given up.
-                        currentPathDied(at: now, actions: &actions)
+                    if paths.currentEndpoint != nil, let place = sendingSession {
+                        // The path is dead, and perhaps not the peer: it is asked by relay before it is given up. As
+                        // long as there is no relay, no handshake could be tried either.
+                        if reliableCarrier != nil { currentPathDied(at: now, actions: &actions) }
                         sessions[place].askAgain(at: now)
                         continue
                     }

@@ -18,8 +18,8 @@ public struct Session: Sendable {
     static let unansweredMilliseconds: UInt64 = 2_000
     /// Below this a resent ping would only add load.
     static let pingResendMillisecondsMin: UInt64 = 200
-    /// What the responder's heartbeat waits longer, next to two round trips: more than timers differ.
-    static let heartbeatLagNanoseconds: UInt64 = 100_000_000
+    /// With equal intervals both sides would ask at the same moment: the responder lets the initiator begin.
+    static let responderWaitsMilliseconds: UInt64 = 1_000
     /// Pings under way; a person's ping sends one a second and waits a few seconds.
     static let pingsMax = 16
 
@@ -89,7 +89,8 @@ public struct Session: Sendable {
         self.identity = identity
         let heartbeat = min(
             secrets.localParameters.heartbeatIntervalSeconds, secrets.remoteParameters.heartbeatIntervalSeconds)
-        heartbeatMilliseconds = UInt64(heartbeat) * 1000
+        heartbeatMilliseconds =
+            UInt64(heartbeat) * 1000 + (secrets.role == .responder ? Self.responderWaitsMilliseconds : 0)
         keys = try EpochKeys(secrets.epoch, role: secrets.role)
         let interval = min(
             secrets.localParameters.keyRotationIntervalSeconds, secrets.remoteParameters.keyRotationIntervalSeconds)
@@ -343,11 +344,7 @@ public struct Session: Sendable {
         if isReplaced { return nil }
         switch liveness {
         case .alive:
-            var idle = lastReceivedAt.advanced(milliseconds: heartbeatMilliseconds)
-            // One side asks first, so that both do not ask at the same time.
-            if role == .responder {
-                idle = idle.advanced(nanoseconds: 2 * (longestRoundTripNanoseconds ?? 0) + Self.heartbeatLagNanoseconds)
-            }
+            let idle = lastReceivedAt.advanced(milliseconds: heartbeatMilliseconds)
             guard let unansweredSince else { return idle }
             return min(idle, unansweredSince.advanced(milliseconds: Self.unansweredMilliseconds))
         case .asking(let since, let resendAt):
