@@ -11,7 +11,7 @@ extension LabTests.DirectPathTests {
     }
 
     @Test func twoNodesLeaveTheRelayForUDPAndComeBackWhileItIsBlocked() throws {
-        let (lab, _) = try MeshLab.mesh(of: ["a", "b"], more: "mode: auto")
+        let (lab, _, _) = try MeshLab.mesh(of: ["a", "b"], more: "mode: auto")
         defer { lab.close() }
         let stream = try lab.ping(from: "a", to: "b")
         try waitPath(lab, "udp")
@@ -22,10 +22,10 @@ extension LabTests.DirectPathTests {
             "add rule inet cut in meta l4proto udp drop", "add rule inet cut out meta l4proto udp drop",
         ]
         let cut = try lab.run("a", "nft '\(rules.joined(separator: "; "))'")
-        #expect(cut.status == 0, "\(cut.output)")
+        #expect(cut.status == 0, "the cut")
         try waitPath(lab, "relay")
         let healed = try lab.run("a", "nft delete table inet cut")
-        #expect(healed.status == 0, "\(healed.output)")
+        #expect(healed.status == 0, "the healing")
         // An attempt at a direct path fails after 5 s; the next one comes 60 s later.
         try waitPath(lab, "udp", seconds: 90)
         let gap = try lab.longestGap(stream)
