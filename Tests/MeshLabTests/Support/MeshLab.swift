@@ -177,7 +177,7 @@ final class MeshLab {
             if let address = peer.address { text += "    address: \(address)\n" }
         }
         // These tests are about the relay's path unless they say otherwise.
-        if !more.contains("mode:") { text += "mode: relay\n" }
+        if !relays.isEmpty, !more.contains("mode:") { text += "mode: relay\n" }
         try write("\(site).yaml", text + more + "\n")
     }
 
