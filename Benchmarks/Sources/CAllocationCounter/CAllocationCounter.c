@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include "CAllocationCounter.h"
 
 #include <errno.h>
