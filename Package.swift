@@ -60,7 +60,7 @@ let package = Package(
         .target(
             name: "MeshTransport",
             dependencies: [
-                "MeshBase",
+                "MeshBase", "MeshLinux",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -146,15 +146,15 @@ let package = Package(
         .testTarget(name: "MeshWireTests", dependencies: ["MeshBase", "MeshWire"]),
         .testTarget(
             name: "MeshProtocolTests", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
-        .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshSim"]),
+        .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshProtocol", "MeshSim"]),
         .testTarget(
             name: "MeshTransportTests",
             dependencies: [
-                "MeshBase",
-                "MeshTransport",
+                "MeshBase", "MeshLinux", "MeshTransport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "NIOTLS", package: "swift-nio"),
             ]),
     ],
     swiftLanguageModes: [.v6]

@@ -15,6 +15,7 @@ identity() { "$SHADOWMESH" init --identity "$LAB_DIRECTORY/$1.identity"; }
 # node_config SITE ADDRESS PEER-ID PEER-NAME RELAY-ID
 node_config() {
     cat >"$LAB_DIRECTORY/$1.yaml" <<YAML
+mode: relay
 identity: $LAB_DIRECTORY/$1.identity
 tap:
   address: $2

@@ -41,6 +41,23 @@ extension NodeDaemon {
         case .pong(let peer, let identifier, let nanoseconds, let carrier):
             if peers[peer].state == .unreachable { peers[peer].enter(.established, at: now) }
             answerPing(identifier, peer: peer, microseconds: nanoseconds / 1000, path: path(of: carrier))
+        case .pathValidated(let peer, let endpoint, let nanoseconds):
+            logger.info(
+                "direct path proven",
+                metadata: metadata(peer, ["path": "udp \(endpoint)", "rtt_us": "\(nanoseconds / 1000)"]))
+        case .pathChanged(let peer, let from, let to, let reason):
+            logger.info(
+                "path changed",
+                metadata: metadata(
+                    peer, ["from": "\(path(of: from))", "to": "\(path(of: to))", "reason": "\(reason.rawValue)"]))
+        case .pathSuspect(let peer, let carrier, let reason):
+            logger.info(
+                "path in doubt",
+                metadata: metadata(peer, ["path": "\(path(of: carrier))", "reason": "\(reason.rawValue)"]))
+        case .pathDead(let peer, let carrier):
+            logger.notice("path dead", metadata: metadata(peer, ["path": "\(path(of: carrier))"]))
+        case .attemptFailed(let peer, let failure):
+            logger.info("no direct path", metadata: metadata(peer, ["reason": "\(failure.rawValue)"]))
         case .unknownPeer(let id, let carrier):
             guard mayLogUnknown(at: now) else { return }
             logger.notice(
@@ -81,6 +98,7 @@ extension NodeDaemon {
             relays[relay].lastError = nil
             for peer in peers.indices { peers[peer].step("relay connected", since: startedAt, at: now) }
             logger.info("relay connected", metadata: ["relay": "\(url)", "observed": "\(observed)"])
+            if let address = address(ofRelay: relay) { observeDatagrams(by: relay, at: address) }
         case .lost(let reason):
             fail(relay, "disconnected", reason, at: now)
         case .untrusted(let failure):
@@ -90,6 +108,9 @@ extension NodeDaemon {
         case .draining:
             relays[relay].enter("draining", at: now)
             logger.notice("relay is about to stop", metadata: ["relay": "\(url)"])
+        case .resting:
+            relays[relay].enter("resting", at: now)
+            logger.info("relay not needed: every peer is reached directly", metadata: ["relay": "\(url)"])
         case .identityInUseElsewhere:
             fail(
                 relay, "identity in use elsewhere",
@@ -114,6 +135,7 @@ extension NodeDaemon {
         switch carrier {
         case .relay(let relay, _): "relay \(relays[relay].id.abbreviated)"
         case .direct: "wss-direct"
+        case .udp(let endpoint): "udp \(endpoint)"
         }
     }
 }

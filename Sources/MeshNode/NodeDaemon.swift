@@ -69,6 +69,9 @@ public actor NodeDaemon {
     /// What was read from the TAP so far.
     var tapCounters: TapReader.Counters? { reader?.counters }
     private var lastUnknownLogAt: Instant?
+    var datagrams: DatagramState?
+    var touchesDatagrams = false
+    let configuredCandidates: [Candidate]
 
     /// Makes a node on an open TAP device; `start` connects it.
     init(
@@ -86,6 +89,7 @@ public actor NodeDaemon {
         tapAddress = port.device.macAddress
         writer = TapWriter(port: port)
         let made = NodeSetUp(configuration: configuration, identity: identity, relayTokens: relayTokens)
+        configuredCandidates = made.node.parameters.candidates
         node = Node(made.node, entropy: .system, at: now)
         peers = made.peers.map { PeerRecord(id: $0.id, name: $0.name, at: now) }
         relays = made.relays.map { RelayRecord(url: $0.url, id: $0.id, since: now) }
@@ -106,6 +110,7 @@ public actor NodeDaemon {
             ).get()
             logger.notice("listening for peers", metadata: ["address": "\(address)"])
         }
+        await startDatagrams()
         reader = try TapReader(
             port: port,
             onBatch: { batch in
@@ -134,6 +139,7 @@ public actor NodeDaemon {
         try? await Task.sleep(for: .milliseconds(150))
         timer?.cancel()
         server?.close()
+        stopDatagrams()
         for outbox in outboxes.values { outbox.connection.close(code: 1001, text: "the node stops") }
         for wait in pings.values { wait.promise.succeed(PingReport.Probe(path: "none", rttMicroseconds: nil)) }
         pings = [:]
@@ -150,6 +156,7 @@ public actor NodeDaemon {
         let now = BootClock.now()
         var actions: [NodeAction] = []
         node.handleTimeout(nowSeconds: BootClock.wallClockSeconds(), at: now, actions: &actions)
+        deliverReleasedFrames(at: now)
         perform(actions, at: now)
         runSwitchTimers(at: now)
         expirePings(at: now)
@@ -158,7 +165,7 @@ public actor NodeDaemon {
     }
 
     /// Sets the timer to the machines' next deadline, at most a second ahead.
-    private func arm(at now: Instant) {
+    func arm(at now: Instant) {
         var due = now.advanced(nanoseconds: Self.tickNanoseconds)
         if let deadline = node.deadline { due = min(due, deadline) }
         if let deadline = ethernet.deadline { due = min(due, deadline) }
@@ -201,8 +208,11 @@ public actor NodeDaemon {
     }
 
     private func send(_ frame: RawSpan, to peer: PeerIndex, at now: Instant) {
-        guard let (connection, channel) = connection(for: node.carrier(of: peer)), var outbox = outboxes[connection]
-        else {
+        let carrier = node.carrier(of: peer)
+        if case .udp(let endpoint) = carrier {
+            return send(frame, to: peer, at: endpoint, second: node.secondCarrier(of: peer), at: now)
+        }
+        guard let (connection, channel) = connection(for: carrier), var outbox = outboxes[connection] else {
             peers[peer].losses["no_path", default: 0] += 1
             return
         }
@@ -231,11 +241,28 @@ public actor NodeDaemon {
         switch carrier {
         case .relay(let relay, let channel): relayConnections[relay].map { ($0, channel) }
         case .direct(let connection): (connection, 0)
-        case nil: nil
+        case .udp, nil: nil
         }
     }
 
-    private func flush() {
+    /// A sealed record once more, by another carrier.
+    func appendCopy(of record: RawSpan, to carrier: CarrierID) {
+        if case .udp(let endpoint) = carrier {
+            datagrams?.port.send(record, to: endpoint)
+            touchesDatagrams = true
+            return
+        }
+        guard let (connection, channel) = connection(for: carrier), outboxes[connection]?.takesData == true else {
+            return
+        }
+        append(record.copy(0..<record.byteCount), channel: channel, to: connection)
+    }
+
+    func flush() {
+        if touchesDatagrams {
+            touchesDatagrams = false
+            datagrams?.port.flush()
+        }
         for connection in touched { outboxes[connection]?.flush() }
         touched.removeAll(keepingCapacity: true)
     }
@@ -262,6 +289,11 @@ public actor NodeDaemon {
                     }
                 }
             }
+    }
+
+    /// Where relay `relay` is reached; `nil` unless connected.
+    func address(ofRelay relay: Int) -> IPAddress? {
+        relayConnections[relay].flatMap { outboxes[$0]?.connection.remoteEndpoint.address }
     }
 
     private func connected(_ connection: WebSocketConnection, toRelay relay: Int) {
@@ -366,19 +398,27 @@ public actor NodeDaemon {
         } catch { return false }
     }
 
-    private func received(
+    func received(
         _ payload: inout MutableRawSpan, by carrier: CarrierID, at now: Instant, actions: inout [NodeAction]
     ) {
         guard payload.bigEndian(at: 0, as: UInt8.self) == MessageKind.record.rawValue else {
             return node.received(payload.bytes, by: carrier, at: now, actions: &actions)
         }
         // Refusals are counted by the machine.
-        guard let opened = try? node.open(&payload, by: carrier, at: now, actions: &actions) else { return }
-        let frame = payload.bytes.extracting(opened.frame)
-        peers[opened.peer].receivedFrame(byteCount: frame.byteCount, since: startedAt, at: now)
-        if ethernet.receivedFromPeer(frame, on: PortIndex(value: opened.peer), at: now) == .deliver {
-            writer.write(frame)
+        if let opened = try? node.open(&payload, by: carrier, at: now, actions: &actions) {
+            deliver(payload.bytes.extracting(opened.frame), from: opened.peer, at: now)
         }
+        deliverReleasedFrames(at: now)
+    }
+
+    /// Frames that waited for their turn while their sender changed its path.
+    private func deliverReleasedFrames(at now: Instant) {
+        for (peer, bytes) in node.takeReleasedFrames() { deliver(bytes.span.rawBytes, from: peer, at: now) }
+    }
+
+    private func deliver(_ frame: RawSpan, from peer: PeerIndex, at now: Instant) {
+        peers[peer].receivedFrame(byteCount: frame.byteCount, since: startedAt, at: now)
+        if ethernet.receivedFromPeer(frame, on: PortIndex(value: peer), at: now) == .deliver { writer.write(frame) }
     }
 
     // MARK: - The machine's actions
@@ -387,14 +427,18 @@ public actor NodeDaemon {
         let now = BootClock.now()
         var actions: [NodeAction] = []
         body(&node, now, &actions)
+        deliverReleasedFrames(at: now)
         perform(actions, at: now)
         flush()
         arm(at: now)
     }
 
-    private func perform(_ actions: [NodeAction], at now: Instant) {
+    func perform(_ actions: [NodeAction], at now: Instant) {
         for action in actions {
             switch action {
+            case .send(.udp(let endpoint), let bytes):
+                datagrams?.port.send(bytes.span.rawBytes, to: endpoint)
+                touchesDatagrams = true
             case .send(let carrier, let bytes):
                 guard let (connection, channel) = connection(for: carrier) else { continue }
                 append(bytes, channel: channel, to: connection)

@@ -27,6 +27,8 @@ struct NodeSetUp {
         var made = Node.Configuration(
             identity: identity, peers: peers.map(\.id), relays: relays.map(\.id), parameters: parameters)
         made.relayTokens = relayTokens
+        made.usesDatagrams = configuration.mode == .auto && !relays.isEmpty
+        made.afterDirect = .standby
         if configuration.mode != .relay {
             made.dialledPeers = Set(peers.filter { $0.address != nil }.map(\.id))
         }

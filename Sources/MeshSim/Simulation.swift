@@ -24,9 +24,23 @@ public struct Simulation {
         case nodeWork(Int, generation: UInt64, WorkTicket, WorkResult)
         case relayWork(Int, generation: UInt64, WorkTicket, WorkResult)
         case closed(node: Int, relay: Int, connection: UInt64)
+        case datagram(to: Int, from: Endpoint, [UInt8])
+    }
+
+    /// A frame that arrived.
+    public struct Delivery: Sendable {
+        /// Its number.
+        public var number: UInt64
+        /// Who sent it.
+        public var from: Int
+        /// Who got it.
+        public var to: Int
+        /// When.
+        public var at: Instant
     }
 
     private struct Host {
+        var candidates: [Candidate] = []
         var identity: Identity
         var node: Node
         var generation: UInt64 = 0
@@ -51,6 +65,17 @@ public struct Simulation {
 
     /// What the network does to forwarded messages now.
     public var faults = Faults()
+    /// What the network between the UDP sockets does; `nil` for hosts without.
+    public var direct: DirectNetwork?
+    /// Frames in the order of their arrival.
+    public private(set) var deliveries: [Delivery] = []
+    /// Frames that arrived after a later one of the same direction.
+    public private(set) var reorderedCount = 0
+    private var newestDelivered: [DirectNetwork.Link: UInt64] = [:]
+    /// What the nodes told people about paths, with the time and the node.
+    public private(set) var pathEvents: [(at: Instant, node: Int, event: NodeEvent)] = []
+    /// When sessions were established, in the nodes' words.
+    public private(set) var establishedAt: [Instant] = []
     /// Virtual time.
     public private(set) var now = Instant.zero
     /// Frames sent and delivered, by frame number.
@@ -73,6 +98,7 @@ public struct Simulation {
     private var nextConnection: UInt64 = 1
     private var nextFrame: UInt64 = 1
     private let rotationIntervalSeconds: UInt32
+    private let afterDirect: Node.AfterDirect
 
     /// Identities are expensive; many simulations share them.
     public struct Identities: Sendable {
@@ -87,8 +113,11 @@ public struct Simulation {
 
     /// Makes `nodeCount` nodes that all know each other and all `relayCount` relays.
     public init(
-        seed: UInt64, nodeCount: Int, relayCount: Int, identities: Identities, rotationIntervalSeconds: UInt32 = 300
+        seed: UInt64, nodeCount: Int, relayCount: Int, identities: Identities, rotationIntervalSeconds: UInt32 = 300,
+        isDirect: Bool = false, afterDirect: Node.AfterDirect = .standby
     ) throws {
+        if isDirect { direct = DirectNetwork() }
+        self.afterDirect = afterDirect
         entropy = .seeded(seed)
         self.rotationIntervalSeconds = rotationIntervalSeconds
         for index in 0..<relayCount {
@@ -99,7 +128,9 @@ public struct Simulation {
         // Which node has the lower ID depends on the seed.
         if entropy.number(below: 2) == 1 { ids.reverse() }
         for identity in ids {
-            hosts.append(Host(identity: identity, node: makeNode(identity, peers: ids.map(\.id))))
+            let candidates = isDirect ? Self.candidates(of: hosts.count) : []
+            let node = makeNode(identity, peers: ids.map(\.id), candidates: candidates)
+            hosts.append(Host(candidates: candidates, identity: identity, node: node))
         }
         for index in hosts.indices { armNode(index) }
     }
@@ -112,12 +143,19 @@ public struct Simulation {
             entropy: .seeded(entropy.next()))
     }
 
-    private mutating func makeNode(_ identity: Identity, peers: [PeerID]) -> Node {
+    private static func candidates(of host: Int) -> [Candidate] {
+        [Candidate(source: .interface, transport: .udp, endpoint: DirectNetwork.endpoint(of: host))]
+    }
+
+    private mutating func makeNode(_ identity: Identity, peers: [PeerID], candidates: [Candidate]) -> Node {
         let parameters = SessionParameters(
             sessionIndex: 0, mtu: 1400, heartbeatIntervalSeconds: 15,
-            keyRotationIntervalSeconds: rotationIntervalSeconds, supportsDirect: false, resetToken: [])
-        let configuration = Node.Configuration(
+            keyRotationIntervalSeconds: rotationIntervalSeconds, supportsDirect: direct != nil, resetToken: [],
+            candidates: candidates)
+        var configuration = Node.Configuration(
             identity: identity, peers: peers, relays: relays.map(\.identity.id), parameters: parameters)
+        configuration.usesDatagrams = direct != nil
+        configuration.afterDirect = afterDirect
         return Node(configuration, entropy: .seeded(entropy.next()), at: now)
     }
 
@@ -176,6 +214,7 @@ public struct Simulation {
         nextFrame += 1
         sentFrames[number] = (from, to)
         send(record, by: carrier, from: from)
+        if let second = hosts[from].node.secondCarrier(of: peer) { send(record, by: second, from: from) }
         armNode(from)
         return number
     }
@@ -189,7 +228,8 @@ public struct Simulation {
     /// The node forgets everything but its identity.
     public mutating func restartNode(_ index: Int) {
         for relay in relays.indices { dropConnection(node: index, relay: relay) }
-        hosts[index].node = makeNode(hosts[index].identity, peers: hosts.map(\.identity.id))
+        hosts[index].node = makeNode(
+            hosts[index].identity, peers: hosts.map(\.identity.id), candidates: hosts[index].candidates)
         hosts[index].generation += 1
         hosts[index].timerAt = nil
         armNode(index)
@@ -202,6 +242,75 @@ public struct Simulation {
         relays[index].core = try makeSwitch(relays[index].identity)
         relays[index].generation += 1
         relays[index].nodes = [:]
+    }
+
+    // MARK: - Paths
+
+    /// The carrier of `from`'s records to `to`.
+    public func carrier(from: Int, to: Int) -> CarrierID? {
+        hosts[from].node.peerIndex(of: hosts[to].identity.id).flatMap { hosts[from].node.carrier(of: $0) }
+    }
+
+    /// Whether all records between the two go by UDP, both ways.
+    public func isDirect(_ one: Int, _ other: Int) -> Bool {
+        [(one, other), (other, one)].allSatisfy { from, to in
+            if case .udp = carrier(from: from, to: to) { true } else { false }
+        }
+    }
+
+    /// Whether all records between the two go by relay, both ways.
+    public func isRelayed(_ one: Int, _ other: Int) -> Bool {
+        [(one, other), (other, one)].allSatisfy { from, to in carrier(from: from, to: to)?.isRelay ?? false }
+    }
+
+    /// Whether a node is connected to a relay.
+    public func isConnected(_ node: Int, toRelay relay: Int) -> Bool { hosts[node].connections[relay] != nil }
+
+    /// Pairs of nodes that the relay forwards for.
+    public func pairCount(atRelay relay: Int) -> Int { relays[relay].core.pairCount }
+
+    /// Records that a node dropped, by reason.
+    public func recordRefusals(of node: Int) -> [RecordRefusal: UInt64] { hosts[node].node.recordRefusals }
+
+    /// A node's addresses change.
+    public mutating func setCandidates(_ endpoints: [Endpoint], of node: Int) {
+        hosts[node].candidates = endpoints.map { Candidate(source: .interface, transport: .udp, endpoint: $0) }
+        let candidates = hosts[node].candidates
+        drive(node) { $0.setLocalCandidates(candidates, at: $2, actions: &$1) }
+    }
+
+    /// People allow direct paths between two nodes, or want the relay.
+    public mutating func setDirectAllowed(_ isAllowed: Bool, _ one: Int, _ other: Int) {
+        for (from, to) in [(one, other), (other, one)] {
+            guard let peer = hosts[from].node.peerIndex(of: hosts[to].identity.id) else { continue }
+            drive(from) { $0.setDirectAllowed(isAllowed, for: peer, at: $2, actions: &$1) }
+        }
+    }
+
+    /// An attacker sends a datagram with a source of his choice.
+    public mutating func inject(_ bytes: [UInt8], from source: Endpoint, to node: Int, afterMilliseconds: UInt64) {
+        queue.add(.datagram(to: node, from: source, bytes), at: now.advanced(milliseconds: afterMilliseconds))
+    }
+
+    private mutating func sendDatagram(_ bytes: [UInt8], to endpoint: Endpoint, from index: Int) {
+        guard var network = direct else { return }
+        let source = DirectNetwork.endpoint(of: index)
+        network.recorded?.append(.init(source: source, destination: endpoint, bytes: bytes))
+        guard let to = DirectNetwork.host(at: endpoint), hosts.indices.contains(to) else {
+            network.strayByteCounts[endpoint, default: 0] += bytes.count
+            return direct = network
+        }
+        let link = DirectNetwork.Link(index, to)
+        network.sentCounts[link, default: 0] += 1
+        direct = network
+        let isFrame = bytes.count == Session.frameOverheadByteCount + Self.frameByteCount
+        guard !network.cut.contains(link), !(network.dropsFrames && isFrame) else { return }
+        let extra = network.delays[link].map { Int64($0) - Int64(network.faults.delayMilliseconds) } ?? 0
+        for (delay, altered) in suffer(bytes, network.faults) {
+            queue.add(
+                .datagram(to: to, from: source, altered),
+                at: now.advanced(milliseconds: UInt64(max(Int64(delay) + extra, 0))))
+        }
     }
 
     // MARK: - Events
@@ -226,6 +335,7 @@ public struct Simulation {
         case .relayWork(let index, let generation, let ticket, let result):
             guard relays[index].generation == generation else { return }
             driveRelay(index) { $0.performed(ticket, result, at: $2, actions: &$1) }
+        case .datagram(let index, let source, let bytes): deliver(bytes, to: index, by: .udp(source))
         case .closed(let node, let relay, let connection):
             guard hosts[node].connections[relay] == connection else { return }
             dropConnection(node: node, relay: relay)
@@ -262,19 +372,26 @@ public struct Simulation {
         if channel == CarrierItem.controlChannel {
             return drive(index) { $0.receivedFromRelay(relay, bytes.span.rawBytes, at: $2, actions: &$1) }
         }
-        let carrier = CarrierID.relay(relay, channel: channel)
+        deliver(bytes, to: index, by: .relay(relay, channel: channel))
+    }
+
+    private mutating func deliver(_ bytes: [UInt8], to index: Int, by carrier: CarrierID) {
         guard bytes.first == MessageKind.record.rawValue else {
             return drive(index) { $0.received(bytes.span.rawBytes, by: carrier, at: $2, actions: &$1) }
         }
         var copy = bytes
         var delivered: (peer: PeerIndex, frame: [UInt8])?
+        var released: [(peer: PeerIndex, bytes: [UInt8])] = []
         drive(index) { node, actions, now in
             var mutable = copy.mutableSpan
             var span = mutable.mutableRawBytes
-            guard let opened = try? node.open(&span, by: carrier, at: now, actions: &actions) else { return }
-            delivered = (opened.peer, span.bytes.copy(opened.frame))
+            if let opened = try? node.open(&span, by: carrier, at: now, actions: &actions) {
+                delivered = (opened.peer, span.bytes.copy(opened.frame))
+            }
+            released = node.takeReleasedFrames()
         }
         if let delivered { judge(delivered.frame, from: delivered.peer, at: index) }
+        for (peer, bytes) in released { judge(bytes, from: peer, at: index) }
     }
 
     private mutating func judge(_ frame: [UInt8], from peer: PeerIndex, at index: Int) {
@@ -286,6 +403,13 @@ public struct Simulation {
             return violations.append(.deliveredToTheWrongNode(number))
         }
         if !deliveredFrames.insert(number).inserted { violations.append(.deliveredTwice(number)) }
+        deliveries.append(Delivery(number: number, from: sent.from, to: index, at: now))
+        let link = DirectNetwork.Link(sent.from, index)
+        if let newest = newestDelivered[link], newest > number {
+            reorderedCount += 1
+        } else {
+            newestDelivered[link] = number
+        }
     }
 
     private mutating func forward(_ bytes: [UInt8], at index: Int, connection: UInt64, channel: UInt32) {
@@ -306,7 +430,10 @@ public struct Simulation {
     }
 
     /// What becomes of a message on one leg: nothing, one copy or two, each with its delay.
-    private mutating func suffer(_ bytes: [UInt8]) -> [(delayMilliseconds: UInt64, bytes: [UInt8])] {
+    private mutating func suffer(
+        _ bytes: [UInt8], _ faults: Faults? = nil
+    ) -> [(delayMilliseconds: UInt64, bytes: [UInt8])] {
+        let faults = faults ?? self.faults
         if entropy.number(below: 1000) < faults.lossPerMille { return [] }
         let copies = entropy.number(below: 1000) < faults.duplicationPerMille ? 2 : 1
         return (0..<copies).map { _ in
@@ -327,6 +454,7 @@ public struct Simulation {
     private mutating func drive(_ index: Int, _ body: (inout Node, inout [NodeAction], Instant) -> Void) {
         var actions: [NodeAction] = []
         body(&hosts[index].node, &actions, now)
+        for (peer, bytes) in hosts[index].node.takeReleasedFrames() { judge(bytes, from: peer, at: index) }
         for action in actions { perform(action, of: index) }
         armNode(index)
     }
@@ -348,7 +476,10 @@ public struct Simulation {
             queue.add(
                 .nodeWork(index, generation: hosts[index].generation, ticket, work.run()),
                 at: now.advanced(milliseconds: Self.workMilliseconds))
-        case .event(.established): establishedCount += 1
+        case .event(.established):
+            establishedCount += 1
+            establishedAt.append(now)
+        case .event(let event) where event.isAboutPaths: pathEvents.append((now, index, event))
         case .event(.rotated): rotatedCount += 1
         case .event(.handshakeFailed(_, let failure)): failures.append(failure)
         case .event, .dial, .closeDirect: break
@@ -356,6 +487,7 @@ public struct Simulation {
     }
 
     private mutating func send(_ bytes: [UInt8], by carrier: CarrierID, from index: Int) {
+        if case .udp(let endpoint) = carrier { return sendDatagram(bytes, to: endpoint, from: index) }
         guard case .relay(let relay, let channel) = carrier, let connection = hosts[index].connections[relay] else {
             return
         }
@@ -404,5 +536,14 @@ public struct Simulation {
         else { return }
         relays[index].timerAt = deadline
         queue.add(.relayTimer(index), at: deadline)
+    }
+}
+
+extension NodeEvent {
+    fileprivate var isAboutPaths: Bool {
+        switch self {
+        case .pathValidated, .pathChanged, .pathSuspect, .pathDead, .attemptFailed, .unresponsive: true
+        default: false
+        }
     }
 }

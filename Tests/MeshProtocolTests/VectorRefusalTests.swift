@@ -151,6 +151,11 @@ struct VectorRefusalTests {
         case .ping, .pong: return (try? Probe(parsing: span)) != nil
         case .streamSegment: return (try? StreamSegment(parsing: span)) != nil
         case .streamAcknowledgement: return (try? StreamAcknowledgement(parsing: span))?.nextOffset == 0
+        case .pathEnd: return (try? PathEnd(parsing: span)) != nil
+        case .pathChallenge: return (try? PathChallenge(parsing: span)) != nil
+        case .pathAnswer: return (try? PathAnswer(parsing: span)) != nil
+        case .poll: return (try? PathPoll(parsing: span)) != nil
+        case .pollAnswer: return (try? PathPollAnswer(parsing: span)) != nil
         }
     }
 

@@ -53,6 +53,11 @@ import Testing
         #expect(ContentKind.streamAcknowledgement.rawValue == 4)
         #expect(ContentKind.ping.rawValue == 5)
         #expect(ContentKind.pong.rawValue == 6)
-        #expect(ContentKind.allCases.count == 5)
+        #expect(ContentKind.pathEnd.rawValue == 7)
+        #expect(ContentKind.pathChallenge.rawValue == 8)
+        #expect(ContentKind.pathAnswer.rawValue == 9)
+        #expect(ContentKind.poll.rawValue == 10)
+        #expect(ContentKind.pollAnswer.rawValue == 11)
+        #expect(ContentKind.allCases.count == 10)
     }
 }

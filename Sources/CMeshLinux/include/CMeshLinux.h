@@ -57,6 +57,47 @@ int cmesh_interface_set_queue_length(const char *_Nonnull name, int packet_count
 /// RTM_NEWADDR over rtnetlink(7), IPv4 (4 bytes) or IPv6 (16 bytes); EEXIST when the address is there already.
 int cmesh_interface_add_address(int index, const uint8_t *_Nonnull address, int address_byte_count, int prefix_length);
 
+// ---- UDP sockets ----------------------------------------------------------------------------------------------------
+
+/// One datagram of a batch. Address and port are numbers in host order; version 4 has its 32 bits in `address_low`.
+typedef struct {
+    uint64_t address_high;
+    uint64_t address_low;
+    uint32_t offset;
+    uint16_t byte_count;
+    uint16_t port;
+} cmesh_datagram;
+
+enum { CMESH_DATAGRAM_BATCH_MAX = 64 };
+
+/// A non-blocking UDP socket; of version 6: for version 6 only. DF is set, the size limit is the interface's MTU, and
+/// ICMP does not change it (IP_PMTUDISC_PROBE of ip(7), IPV6_DONTFRAG of ipv6(7)).
+int cmesh_datagram_socket_open(int is_version6);
+/// SO_MARK (socket(7)): EPERM without CAP_NET_ADMIN.
+int cmesh_socket_set_mark(int descriptor, uint32_t mark);
+/// Asks for a receive buffer, beyond the system's limit where allowed; what the socket has then.
+int cmesh_socket_set_receive_buffer(int descriptor, int byte_count);
+/// Asks for a send buffer, beyond the system's limit where allowed; what the socket has then.
+int cmesh_socket_set_send_buffer(int descriptor, int byte_count);
+/// Binds to all addresses of this host; the port, which the kernel chooses for 0.
+int cmesh_datagram_socket_bind(int descriptor, int is_version6, uint16_t port);
+/// A second descriptor of the same open file, close-on-exec.
+int cmesh_descriptor_duplicate(int descriptor);
+/// sendmmsg(2) of at most CMESH_DATAGRAM_BATCH_MAX datagrams, whose bytes lie at their offsets in `bytes`: how many
+/// the kernel took, or the negated errno of the first.
+int cmesh_datagrams_send(
+    int descriptor, int is_version6, const uint8_t *_Nonnull bytes, const cmesh_datagram *_Nonnull datagrams,
+    int count);
+
+// ---- rtnetlink ------------------------------------------------------------------------------------------------------
+
+/// A socket of rtnetlink(7). A watching one gets the changes of links and addresses and does not wait; another one
+/// waits at most the given time for an answer.
+int cmesh_netlink_open(int is_watching, int timeout_milliseconds);
+int cmesh_netlink_send(int descriptor, const void *_Nonnull bytes, size_t byte_count);
+/// The messages of one read, from the kernel only. -ENOBUFS: messages were lost; -EMSGSIZE: the buffer is too short.
+long cmesh_netlink_receive(int descriptor, void *_Nonnull bytes, size_t byte_count);
+
 // ---- Waiting --------------------------------------------------------------------------------------------------------
 
 /// Layout twin of `struct epoll_event`, whose packing Swift does not import.

@@ -18,6 +18,12 @@ public struct Node: Sendable {
         public var relayTokens: [PeerID: [UInt8]] = [:]
         /// Peers whose address is configured and that this node dials.
         public var dialledPeers: Set<PeerID> = []
+        /// Whether the driver has a UDP socket and carries out `CarrierID.udp`; without, no direct path is looked for.
+        public var usesDatagrams = false
+        /// Whether loopback addresses of peers are probed; for tests on one host.
+        public var allowsLoopbackCandidates = false
+        /// What becomes of relay connections while every configured peer is reached directly.
+        public var afterDirect = AfterDirect.auto
         /// What the node announces; session index and reset token are filled in per session.
         public var parameters: SessionParameters
 
@@ -27,6 +33,25 @@ public struct Node: Sendable {
             self.peers = peers
             self.relays = relays
             self.parameters = parameters
+        }
+    }
+
+    /// What becomes of relay connections while every configured peer is reached directly (DESIGN section 7).
+    public enum AfterDirect: String, Sendable {
+        /// Keep them: a dead path is replaced half a second sooner.
+        case standby
+        /// Close them, and connect again as soon as a path is in doubt.
+        case disconnect
+        /// As `disconnect`, after 60 s.
+        case auto
+
+        /// A path must have lasted this long; long enough not to close what a flapping path needs.
+        var settledMilliseconds: UInt64? {
+            switch self {
+            case .standby: nil
+            case .disconnect: 2_000
+            case .auto: 60_000
+            }
         }
     }
 
@@ -54,6 +79,9 @@ public struct Node: Sendable {
     private var context: PeerContext
     private(set) var links: [RelayLink]
     private var peers: [Peer]
+    private let afterDirect: AfterDirect
+    /// Since when every configured peer is reached directly.
+    private var settledAt: Instant?
     private let peerIndices: [PeerID: PeerIndex]
     private var directPeers: [UInt64: PeerIndex?] = [:]
     private var dials: [PeerIndex: DialLink] = [:]
@@ -81,6 +109,9 @@ public struct Node: Sendable {
         id = configuration.identity.id
         context = PeerContext(
             identity: configuration.identity, parameters: configuration.parameters, entropy: entropy)
+        context.usesDatagrams = configuration.usesDatagrams
+        context.allowsLoopback = configuration.allowsLoopbackCandidates
+        afterDirect = configuration.afterDirect
         let instance = context.entropy.bytes(count: RelayProof.instanceByteCount)
         links = configuration.relays.prefix(Self.relaysMax).map {
             RelayLink(id: $0, instance: instance, token: configuration.relayTokens[$0] ?? [], at: now)
@@ -103,6 +134,30 @@ public struct Node: Sendable {
     public func peerIndex(of id: PeerID) -> PeerIndex? { peerIndices[id] }
     /// The carrier that a peer's messages are sent by now.
     public func carrier(of peer: PeerIndex) -> CarrierID? { peers[peer].carrier }
+    /// Where copies of the peer's frames go, the same bytes, while the path in use is suspect; `nil` normally.
+    public func secondCarrier(of peer: PeerIndex) -> CarrierID? { peers[peer].secondCarrier }
+    /// All direct addresses that are known of a peer, and what is known of them.
+    public func pathCandidates(of peer: PeerIndex, at now: Instant) -> [PathCandidateStatus] {
+        peers[peer].paths.prober?.status(current: peers[peer].paths.currentEndpoint, at: now) ?? []
+    }
+    /// Since when the peer's records take the path they take.
+    public func pathSince(of peer: PeerIndex) -> Instant { peers[peer].paths.currentSince }
+    /// Why the path in use is in doubt; `nil` when it is not.
+    public func pathSuspicion(of peer: PeerIndex) -> PathSuspicion? { peers[peer].paths.liveness?.suspicion?.reason }
+    /// Smoothed round trip of the direct path in use, in nanoseconds; `nil` when none is.
+    public func pathRoundTripNanoseconds(of peer: PeerIndex) -> UInt64? {
+        peers[peer].paths.liveness?.roundTrip.smoothedNanoseconds
+    }
+    /// Why the last attempt to reach the peer directly failed; `nil` after a success.
+    public func lastAttemptFailure(of peer: PeerIndex) -> DirectAttemptFailure? {
+        peers[peer].paths.prober?.lastFailure
+    }
+    /// Frames that came after their path's generation was over, and waits for a path that were in vain, of the
+    /// session in use.
+    public func orderCounts(of peer: PeerIndex) -> (late: UInt64, timeouts: UInt64) {
+        guard let place = peers[peer].sendingSession else { return (0, 0) }
+        return (peers[peer].sessions[place].order.lateCount, peers[peer].sessions[place].order.timeoutCount)
+    }
     /// The session that a peer's frames are sealed in now.
     public func session(of peer: PeerIndex) -> Session? { peers[peer].sendingSession.map { peers[peer].sessions[$0] } }
     /// Whether frames to the peer can be sealed and sent now.
@@ -116,6 +171,10 @@ public struct Node: Sendable {
     /// What relay `relay` said of this node's address; `nil` unless connected.
     public func observedEndpoint(_ relay: Int) -> Endpoint? {
         if case .ready(let ready) = links[relay].state { ready.welcome.observedEndpoint } else { nil }
+    }
+    /// The UDP port of the STUN service of relay `relay`, 0 when it has none; `nil` unless connected.
+    public func stunPort(of relay: Int) -> UInt16? {
+        if case .ready(let ready) = links[relay].state { ready.welcome.stunPort } else { nil }
     }
     /// Since when relay `relay` is connected; `nil` when it is not.
     public func readySince(_ relay: Int) -> Instant? {
@@ -155,10 +214,37 @@ public struct Node: Sendable {
 
     /// The connection to a relay was lost or could not be made.
     public mutating func relayLost(_ relay: Int, reason: String, at now: Instant, actions: inout [NodeAction]) {
-        if case .waiting = links[relay].state { return }
+        switch links[relay].state {
+        case .waiting, .resting: return
+        default: break
+        }
         links[relay].lost(at: now, entropy: &context.entropy)
         actions.append(.event(.relay(relay, .lost(reason))))
         dropChannels(of: relay, at: now, actions: &actions)
+    }
+
+    /// Closes relay connections that no peer needs, and opens them again when one does.
+    private mutating func settleRelays(at now: Instant, actions: inout [NodeAction]) {
+        guard context.usesDatagrams, let milliseconds = afterDirect.settledMilliseconds else { return }
+        if peers.isEmpty || peers.contains(where: { $0.needsRelay }) {
+            settledAt = nil
+            for relay in links.indices { links[relay].wake(at: now) }
+        } else if settledAt == nil {
+            if peers.allSatisfy({ $0.isSettledDirect }) { settledAt = now }
+        } else if let settledAt, now >= settledAt.advanced(milliseconds: milliseconds) {
+            for relay in links.indices where links[relay].rest() {
+                actions.append(.event(.relay(relay, .resting)))
+                actions.append(.closeRelay(relay))
+                dropChannels(of: relay, at: now, actions: &actions)
+            }
+        }
+    }
+
+    private var settleDeadline: Instant? {
+        guard let settledAt, let milliseconds = afterDirect.settledMilliseconds,
+            links.contains(where: { $0.canRest })
+        else { return nil }
+        return settledAt.advanced(milliseconds: milliseconds)
     }
 
     private mutating func dropChannels(of relay: Int, at now: Instant, actions: inout [NodeAction]) {
@@ -277,6 +363,42 @@ public struct Node: Sendable {
         }
     }
 
+    // MARK: - Datagrams
+
+    /// This node's addresses on its UDP socket, in place of those named before: at most 32 count. Every peer is told,
+    /// and direct paths are looked for anew.
+    public mutating func setLocalCandidates(
+        _ candidates: [Candidate], at now: Instant, actions: inout [NodeAction]
+    ) {
+        context.parameters.candidates = Array(candidates.prefix(SessionParameters.candidatesMax))
+        listObservedEndpoints()
+        settledAt = nil
+        for relay in links.indices { links[relay].wake(at: now) }
+        for index in peers.indices {
+            run(index, at: now, actions: &actions) { peer, context, out in
+                peer.localCandidatesChanged(context: &context, at: now, actions: &out)
+            }
+        }
+    }
+
+    /// Allows direct paths to a peer, or moves it to the relay, losing nothing on the way.
+    public mutating func setDirectAllowed(
+        _ isAllowed: Bool, for peer: PeerIndex, at now: Instant, actions: inout [NodeAction]
+    ) {
+        run(peer, at: now, actions: &actions) { machine, _, _ in machine.setDirectAllowed(isAllowed, at: now) }
+    }
+
+    /// Frames that waited for their turn while their sender changed its path: take them after each `open`, behind the
+    /// frame it returned, and after `handleTimeout`.
+    public mutating func takeReleasedFrames() -> [(peer: PeerIndex, bytes: [UInt8])] {
+        guard !context.released.isEmpty else { return [] }
+        defer { context.released = [] }
+        return context.released
+    }
+
+    /// Bytes of frames that wait for their turn.
+    package var heldByteCount: Int { context.heldByteCount }
+
     // MARK: - Messages between nodes
 
     /// A message that is not a record came by a carrier.
@@ -331,6 +453,7 @@ public struct Node: Sendable {
             guard case .ready(let ready) = links[relay].state, let id = ready.peers[channel] else { return nil }
             return peerIndices[id]
         case .direct(let connection): return directPeers[connection] ?? nil
+        case .udp(let endpoint): return peers.firstIndex { $0.paths.prober?.isValid(endpoint) == true }
         }
     }
 
@@ -351,6 +474,8 @@ public struct Node: Sendable {
             guard let owner = directPeers[connection] else { throw .unknownCarrier }
             if let owner, peers[owner].id != sender { throw .wrongSource }
             guard mayCostVerification(connection, at: now) else { throw .helloRateLimited }
+        // No message of a handshake fits a datagram.
+        case .udp: throw .unknownCarrier
         }
         guard let index = peerIndices[sender] else {
             notePending(sender, by: carrier, at: now)
@@ -394,7 +519,8 @@ public struct Node: Sendable {
 
     /// Opens a record in place. Throws `RecordRefusal`, which is counted.
     ///
-    /// - Returns: the peer and the place of its frame in `record`; `nil` when the record was control.
+    /// - Returns: the peer and the place of its frame in `record`; `nil` when the record was control or its frame has to
+    ///   wait. Call `takeReleasedFrames` next.
     public mutating func open(
         _ record: inout MutableRawSpan, by carrier: CarrierID, at now: Instant, actions: inout [NodeAction]
     ) throws(RecordRefusal) -> (peer: PeerIndex, frame: Range<Int>)? {
@@ -417,8 +543,13 @@ public struct Node: Sendable {
         }
         guard peers[index].owns(carrier) || peer(by: carrier) == index else { throw .wrongCarrier }
         var out: [PeerAction] = []
-        let frame = try peers[index].open(&record, header: header, context: &context, at: now, actions: &out)
-        if !out.isEmpty { apply(out, of: index, at: now, actions: &actions) }
+        let frame = try peers[index].open(
+            &record, header: header, by: carrier, context: &context, at: now, actions: &out)
+        if frame == nil || !out.isEmpty {
+            peers[index].settle(context: &context, at: now, actions: &out)
+            apply(out, of: index, at: now, actions: &actions)
+            settleRelays(at: now, actions: &actions)
+        }
         return frame.map { (index, $0) }
     }
 
@@ -429,7 +560,7 @@ public struct Node: Sendable {
         guard let index = peer(by: carrier), peers[index].mayReportLoss(at: now) else { return }
         switch carrier {
         case .relay: actions.append(.send(carrier, NoSession(sessionIndex: sessionIndex).bytes))
-        case .direct:
+        case .direct, .udp:
             let reset = SessionReset(
                 sessionIndex: sessionIndex, token: context.identity.resetToken(for: sessionIndex))
             actions.append(.send(carrier, reset.bytes))
@@ -508,6 +639,7 @@ public struct Node: Sendable {
     ) {
         var out: [PeerAction] = []
         body(&peers[index], &context, &out)
+        peers[index].settle(context: &context, at: now, actions: &out)
         apply(out, of: index, at: now, actions: &actions)
     }
 
@@ -522,6 +654,12 @@ public struct Node: Sendable {
             case .closeDirect(let connection):
                 directPeers.removeValue(forKey: connection)
                 actions.append(.closeDirect(connection))
+            case .namePeer:
+                for relay in links.indices where readySince(relay) != nil {
+                    name([peers[index].id], to: relay, peersMax: 1, actions: &actions)
+                }
+            case .closeChannel(let relay, let channel):
+                actions.append(.sendToRelay(relay, RelayMessage.channelClosed(channel: channel).bytes))
             case .claim(let connection): directPeers[connection] = .some(index)
             }
         }
@@ -531,7 +669,7 @@ public struct Node: Sendable {
 
     /// When to call `handleTimeout` next.
     public var deadline: Instant? {
-        var result: Instant?
+        var result = settleDeadline
         for link in links {
             if let due = link.deadline { result = min(result ?? due, due) }
         }
@@ -539,7 +677,7 @@ public struct Node: Sendable {
             if let due = dial.deadline { result = min(result ?? due, due) }
         }
         for peer in peers {
-            if let due = peer.deadline { result = min(result ?? due, due) }
+            if let due = peer.deadline(context) { result = min(result ?? due, due) }
         }
         return result
     }
@@ -553,10 +691,11 @@ public struct Node: Sendable {
             apply(outcome, of: relay, at: now, actions: &actions)
         }
         for index in dials.keys.sorted() where dials[index]?.timedOut(at: now) == true { actions.append(.dial(index)) }
-        for index in peers.indices where peers[index].deadline.map({ $0 <= now }) ?? false {
+        for index in peers.indices where peers[index].deadline(context).map({ $0 <= now }) ?? false {
             run(index, at: now, actions: &actions) { peer, context, out in
                 peer.handleTimeout(nowMilliseconds: milliseconds, context: &context, at: now, actions: &out)
             }
         }
+        settleRelays(at: now, actions: &actions)
     }
 }

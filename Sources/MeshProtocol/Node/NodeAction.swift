@@ -50,6 +50,16 @@ public enum NodeEvent: Sendable {
     case unresponsive(PeerIndex)
     /// A ping was answered, by this carrier.
     case pong(PeerIndex, identifier: UInt64, roundTripNanoseconds: UInt64, CarrierID)
+    /// An address of the peer answered a challenge at full size.
+    case pathValidated(PeerIndex, Endpoint, roundTripNanoseconds: UInt64)
+    /// The peer's records take another path.
+    case pathChanged(PeerIndex, from: CarrierID, to: CarrierID, PathChangeReason)
+    /// The direct path in use is in doubt: what is sent also goes by another.
+    case pathSuspect(PeerIndex, CarrierID, PathSuspicion)
+    /// The direct path in use carries nothing any more.
+    case pathDead(PeerIndex, CarrierID)
+    /// No direct path was found; it is tried again later.
+    case attemptFailed(PeerIndex, DirectAttemptFailure)
     /// A node that is not configured as a peer asked for a session.
     case unknownPeer(PeerID, CarrierID)
 }
@@ -80,4 +90,12 @@ public struct HandshakeSummary: Sendable {
     public let byteCount: Int
     /// What the peer announced.
     public let remoteParameters: SessionParameters
+}
+
+/// Why records take another path.
+public enum PathChangeReason: String, Sendable {
+    case better = "a better path was proven"
+    case dead = "the path before is dead"
+    case closed = "the connection before was closed"
+    case chosen = "direct paths are not wanted"
 }

@@ -30,7 +30,10 @@ struct Peer: Sendable {
     private(set) var relayChannels: [Int: UInt32] = [:]
     private var drainingRelays: Set<Int> = []
     private(set) var direct: UInt64?
-    private(set) var sessions: [Session] = []
+    var sessions: [Session] = []
+    var paths = PeerPaths()
+    /// Channels that this node has told a relay to close.
+    var closingChannels: [Int: UInt32] = [:]
     private var initiator: InitiatorHandshake?
     private var responders: [ResponderHandshake] = []
     private var attemptAt: Instant?
@@ -50,9 +53,9 @@ struct Peer: Sendable {
 
     // MARK: - Carriers
 
-    /// The carrier for new messages: direct before relay, a relay earlier in the list before a later one, one that is
+    /// The carrier for handshakes, and for records while there is no datagram path: direct before relay, a relay earlier in the list before a later one, one that is
     /// about to stop last.
-    var carrier: CarrierID? {
+    var reliableCarrier: CarrierID? {
         if let direct { return .direct(direct) }
         let staying = relayChannels.keys.filter { !drainingRelays.contains($0) }
         guard let relay = staying.min() ?? relayChannels.keys.min(), let channel = relayChannels[relay] else {
@@ -66,6 +69,7 @@ struct Peer: Sendable {
         switch carrier {
         case .relay(let relay, let channel): relayChannels[relay] == channel
         case .direct(let connection): direct == connection
+        case .udp: true
         }
     }
 
@@ -77,6 +81,8 @@ struct Peer: Sendable {
         actions: inout [PeerAction]
     ) {
         relayChannels[relay] = channel
+        closingChannels[relay] = nil
+        paths.relayOpened(at: now)
         actions.append(.event(.carrierOpened(index, .relay(relay, channel: channel))))
         failedAttempts = 0
         carrierOpened(localID: localID, context: &context, at: now, actions: &actions)
@@ -89,6 +95,7 @@ struct Peer: Sendable {
         _ relay: Int, context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
     ) {
         drainingRelays.remove(relay)
+        closingChannels[relay] = nil
         guard let channel = relayChannels.removeValue(forKey: relay) else { return }
         carrierClosed(.relay(relay, channel: channel), context: &context, at: now, actions: &actions)
     }
@@ -109,7 +116,7 @@ struct Peer: Sendable {
         // A stranger who dials, names the peer and goes is none of the peer's paths.
         if wasOpen { actions.append(.event(.carrierClosed(index, carrier))) }
         removeResponders(context: &context) { $0.carrier == carrier && !$0.isCompleted }
-        if self.carrier == nil { attemptAt = nil }
+        if reliableCarrier == nil { attemptAt = nil }
         if let lost = initiator, lost.carrier == carrier {
             initiator = nil
             context.indices.release(lost.localIndex)
@@ -363,7 +370,7 @@ struct Peer: Sendable {
             // Not the one that carries the frames: the newer ones may never be confirmed.
             let sending = sendingSession
             let oldest = sessions.indices.first { $0 != sending } ?? 0
-            context.indices.release(sessions.remove(at: oldest).localIndex)
+            remove(sessions[oldest].localIndex, context: &context)
         }
         sessions.append(session)
         markReplaced()
@@ -389,9 +396,10 @@ struct Peer: Sendable {
 
     /// Opens a record of the session with `header`'s index, in place. Throws `RecordRefusal`.
     ///
-    /// - Returns: the place of a frame, or `nil` when the record was control.
+    /// - Returns: the place of a frame, or `nil` when the record was control or its frame waits for its turn.
     mutating func open(
-        _ record: inout MutableRawSpan, header: RecordHeader, context: inout PeerContext, at now: Instant,
+        _ record: inout MutableRawSpan, header: RecordHeader, by carrier: CarrierID, context: inout PeerContext,
+        at now: Instant,
         actions: inout [PeerAction]
     ) throws(RecordRefusal) -> Range<Int>? {
         guard let place = sessions.firstIndex(where: { $0.localIndex == header.receiverIndex }) else {
@@ -399,13 +407,45 @@ struct Peer: Sendable {
         }
         let wasConfirmed = sessions[place].isConfirmed
         var rotated = false
-        let (kind, content) = try sessions[place].open(&record, header: header, at: now, rotated: &rotated)
+        let kind: ContentKind
+        let content: Range<Int>
+        do throws(RecordRefusal) {
+            (kind, content) = try sessions[place].open(&record, header: header, at: now, rotated: &rotated)
+        } catch {
+            let isFrame =
+                record.bytes.bigEndian(at: RecordHeader.byteCount, as: UInt8.self) == ContentKind.frame.rawValue
+            if error == .replayed, isFrame, sessions[place].arrivals.noteCopy(header.counter, by: carrier, at: now) {
+                throw .duplicate
+            }
+            throw error
+        }
+        // The second byte of END's content holds its flags.
+        let isDeadEnd =
+            kind == .pathEnd && content.count > 1
+            && record.bytes.bigEndian(
+                at: content.lowerBound + 1, as: UInt8.self) & 1 != 0
+        note(
+            header, kind: kind, isDeadEnd: isDeadEnd, byteCount: record.byteCount, place: place, by: carrier, at: now)
         if !wasConfirmed {
             markReplaced()
             actions.append(.event(.confirmed(index)))
         }
         if rotated { actions.append(.event(.rotated(index, epoch: sessions[place].epoch))) }
-        if kind == .frame { return content }
+        if kind == .frame {
+            let isInOrder = order(
+                record.bytes.extracting(content), header: header, place: place, context: &context, at: now)
+            return isInOrder ? content : nil
+        }
+        if kind.isPathControl {
+            try received(
+                kind, record.bytes.extracting(content), byteCount: record.byteCount, place: place, by: carrier,
+                context: &context, at: now, actions: &actions)
+            return nil
+        }
+        // What comes by a channel that is being closed must not be told to arrive: no frame may follow it.
+        if kind == .ping, case .relay(let relay, let channel) = carrier, closingChannels[relay] == channel {
+            return nil
+        }
         var out: [SessionAction] = []
         try sessions[place].received(
             kind, record.bytes.extracting(content), at: now, entropy: &context.entropy, actions: &out)
@@ -424,7 +464,7 @@ struct Peer: Sendable {
         }
     }
 
-    private mutating func perform(
+    mutating func perform(
         on place: Int, context: inout PeerContext, at now: Instant, actions: inout [PeerAction],
         _ body: (inout Session, inout EntropySource, inout [SessionAction]) -> Void
     ) {
@@ -441,9 +481,15 @@ struct Peer: Sendable {
             switch action {
             case .send(let record):
                 if let carrier { actions.append(.send(carrier, record)) }
+                if let secondCarrier { actions.append(.send(secondCarrier, record)) }
+            case .candidates(let list):
+                if let place = sessions.firstIndex(where: { $0.localIndex == localIndex }) {
+                    received(list, place: place, at: now)
+                }
             case .work(let work): actions.append(.work(work, .session(localIndex: localIndex)))
             case .rotated(let epoch): actions.append(.event(.rotated(index, epoch: epoch)))
             case .pong(let identifier, let nanoseconds):
+                paths.ponged(identifier)
                 if let carrier {
                     actions.append(
                         .event(
@@ -453,6 +499,13 @@ struct Peer: Sendable {
             case .unresponsive:
                 // The session is kept; a handshake replaces it, or a late answer revives it.
                 if sessions.last?.localIndex == localIndex {
+                    if paths.currentEndpoint != nil, let place = sendingSession {
+                        // The path is dead, and perhaps not the peer: it is asked by relay before it is given up. As
+                        // long as there is no relay, no handshake could be tried either.
+                        if reliableCarrier != nil { currentPathDied(at: now, actions: &actions) }
+                        sessions[place].askAgain(at: now)
+                        continue
+                    }
                     actions.append(.event(.unresponsive(index)))
                     leaveDirect(actions: &actions)
                     attempt(at: now)
@@ -467,7 +520,11 @@ struct Peer: Sendable {
     }
 
     private mutating func remove(_ localIndex: UInt32, context: inout PeerContext) {
-        sessions.removeAll { $0.localIndex == localIndex }
+        if let place = sessions.firstIndex(where: { $0.localIndex == localIndex }) {
+            // What was received is delivered, though its turn never came.
+            context.release(sessions[place].order.drain(), of: index)
+            sessions.remove(at: place)
+        }
         context.indices.release(localIndex)
         markReplaced()
     }
@@ -478,7 +535,7 @@ struct Peer: Sendable {
     }
 
     private mutating func attempt(at instant: Instant) {
-        guard initiator == nil, carrier != nil || waitingDirect != nil else { return }
+        guard initiator == nil, reliableCarrier != nil || waitingDirect != nil else { return }
         attemptAt = min(attemptAt ?? instant, instant)
     }
 
@@ -531,6 +588,7 @@ struct Peer: Sendable {
     /// - Returns: the record's byte count; `nil` when there is no session.
     mutating func sealFrame(byteCount: Int, in record: inout MutableRawSpan, at now: Instant) -> Int? {
         guard let place = sendingSession else { return nil }
+        paths.frameSent(at: now)
         return sessions[place].seal(.frame, contentByteCount: byteCount, in: &record, at: now)
     }
 
@@ -543,12 +601,13 @@ struct Peer: Sendable {
     // MARK: - Time
 
     /// When to call `handleTimeout` next.
-    var deadline: Instant? {
+    func deadline(_ context: PeerContext) -> Instant? {
         var result = attemptAt
         func consider(_ instant: Instant?) {
             if let instant { result = min(result ?? instant, instant) }
         }
         consider(initiator?.deadline)
+        consider(pathDeadline(context))
         for responder in responders { consider(responder.deadline) }
         for (place, session) in sessions.enumerated() {
             consider(session.deadline)
@@ -580,6 +639,7 @@ struct Peer: Sendable {
                 session.handleTimeout(at: now, entropy: &entropy, actions: &out)
             }
         }
+        handlePathTimeout(context: &context, at: now, actions: &actions)
         for place in sessions.indices {
             guard let reported = sessions[place].lossReportedAt,
                 now >= reported.advanced(milliseconds: Self.lossGraceMilliseconds)
@@ -598,7 +658,7 @@ struct Peer: Sendable {
         nowMilliseconds: UInt64, context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
     ) {
         attemptAt = nil
-        guard let next = waitingDirect.map(CarrierID.direct) ?? carrier else { return }
+        guard let next = waitingDirect.map(CarrierID.direct) ?? reliableCarrier else { return }
         guard startBucket.take(at: now) else {
             return attempt(at: now.advanced(milliseconds: Self.startRetryMilliseconds))
         }

@@ -9,6 +9,15 @@ struct PeerContext: Sendable {
     var parameters: SessionParameters
     var entropy: EntropySource
     var indices = SessionIndexTable()
+    /// Whether the driver has a UDP socket.
+    var usesDatagrams = false
+    var allowsLoopback = false
+    /// Frames that may be delivered, in order, and their peers.
+    var released: [(peer: PeerIndex, bytes: [UInt8])] = []
+    /// Bytes of frames that wait for their turn, of all peers.
+    private(set) var heldByteCount = 0
+    /// DESIGN section 7: 1 s of 134 Mbit/s.
+    static let heldByteCountMax = 16 * 1024 * 1024
 
     /// Parameters for a new session with `peer`.
     mutating func sessionParameters(for peer: PeerIndex) -> SessionParameters {
@@ -16,6 +25,22 @@ struct PeerContext: Sendable {
         result.sessionIndex = indices.allocate(for: peer, entropy: &entropy)
         result.resetToken = identity.resetToken(for: result.sessionIndex)
         return result
+    }
+
+    /// Makes room for a frame to be held. Returns `false` when there is none.
+    mutating func hold(_ frame: [UInt8]) -> Bool {
+        let byteCount = frame.count + FrameOrder.heldFrameOverheadByteCount
+        guard heldByteCount + byteCount <= Self.heldByteCountMax else { return false }
+        heldByteCount += byteCount
+        return true
+    }
+
+    /// Frames that were held may be delivered.
+    mutating func release(_ frames: [[UInt8]], of peer: PeerIndex) {
+        for frame in frames {
+            heldByteCount -= frame.count + FrameOrder.heldFrameOverheadByteCount
+            released.append((peer, frame))
+        }
     }
 
     mutating func jitterPercent() -> UInt64 { entropy.number(below: 11) }
@@ -29,6 +54,10 @@ enum PeerAction: Sendable {
     case closeDirect(UInt64)
     /// The direct connection belongs to this peer from now on.
     case claim(UInt64)
+    /// Ask the relays for a channel to the peer.
+    case namePeer
+    /// Tell the relay to close the peer's channel.
+    case closeChannel(Int, UInt32)
 }
 
 /// Which part of a peer asked for work.

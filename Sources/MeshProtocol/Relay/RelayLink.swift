@@ -19,6 +19,8 @@ public enum RelayLinkEvent: Sendable, Equatable {
     case draining
     /// Another host proved the same identity: this one waits.
     case identityInUseElsewhere
+    /// Every peer is reached directly: the connection is closed until one is not.
+    case resting
 }
 
 /// One of a node's relays.
@@ -26,6 +28,8 @@ public enum RelayLinkEvent: Sendable, Equatable {
 ///     waiting --time--> connecting --TLS up--> awaiting challenge --> proving --> awaiting welcome --> ready
 ///        ^                  |                         |                  |              |               |
 ///        +------------------+------ lost, refused, untrusted, replaced, 10 s without the next step -----+
+///
+///     ready --every peer is direct--> resting --one is not--> waiting (not at all)
 ///
 /// Waits 0.5 s doubling to 30 s with jitter; 60 s when another host uses the same identity.
 struct RelayLink: Sendable {
@@ -46,6 +50,7 @@ struct RelayLink: Sendable {
         case proving(deadline: Instant)
         case awaitingWelcome(deadline: Instant)
         case ready(Ready)
+        case resting
     }
 
     struct Ready: Sendable {
@@ -75,8 +80,24 @@ struct RelayLink: Sendable {
         case .connecting(let deadline), .awaitingChallenge(_, _, let deadline), .proving(let deadline),
             .awaitingWelcome(let deadline):
             deadline
-        case .ready: nil
+        case .ready, .resting: nil
         }
+    }
+
+    /// Whether there is a connection that `rest` would close.
+    var canRest: Bool { if case .ready = state { true } else { false } }
+
+    /// Nobody needs the relay. Returns whether its connection is to be closed.
+    mutating func rest() -> Bool {
+        guard canRest else { return false }
+        failures = 0
+        state = .resting
+        return true
+    }
+
+    /// Somebody needs the relay: connects at once when it was at rest.
+    mutating func wake(at now: Instant) {
+        if case .resting = state { state = .waiting(until: now) }
     }
 
     /// Channels that are open now.
@@ -125,8 +146,10 @@ struct RelayLink: Sendable {
     }
 
     mutating func lost(at now: Instant, entropy: inout EntropySource) {
-        if case .waiting = state { return }
-        wait(at: now, entropy: &entropy)
+        switch state {
+        case .waiting, .resting: return
+        default: wait(at: now, entropy: &entropy)
+        }
     }
 
     mutating func received(
@@ -134,7 +157,7 @@ struct RelayLink: Sendable {
     ) -> Outcome {
         switch (state, message) {
         // What was sent on a connection that this node has given up must not shorten or prolong the wait.
-        case (.waiting, _), (.connecting, _): return .none
+        case (.waiting, _), (.connecting, _), (.resting, _): return .none
         case (.awaitingChallenge(let keyHash, let nowSeconds, let deadline), .challenge(let challenge)):
             state = .proving(deadline: deadline)
             return .work(

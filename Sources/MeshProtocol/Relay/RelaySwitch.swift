@@ -228,10 +228,7 @@ public struct RelaySwitch: Sendable {
                 if let channel = clients[connection]?.channels[peer] { closePair(channel, connection, &actions) }
             }
         case (.admitted, .channelClosed(let channel)):
-            // The peer stays named by the other side only: naming it again opens a new channel.
-            if let peer = clients[connection]?.channels.first(where: { $0.value == channel })?.key {
-                clients[connection]?.named.remove(peer)
-            }
+            // Both sides stay named: either opens a new channel by naming the other again.
             closePair(channel, connection, &actions)
         default: refuse(connection, .malformed, tell: .protocolViolation, &actions)
         }

@@ -34,6 +34,11 @@ public struct RoundTripEstimator: Sendable, Equatable {
     /// Doubles the time-out until the next sample (RFC 6298 section 5.5).
     public mutating func backOff() { backoff = min(backoff + 1, 6) }
 
+    /// After this long without an answer a path in use is suspect (DESIGN section 13).
+    var suspicionNanoseconds: UInt64 {
+        max(3 * (smoothedNanoseconds ?? 0) + 4 * variationNanoseconds, Self.timeoutNanosecondsMin)
+    }
+
     /// How long to wait for an answer.
     public var timeoutNanoseconds: UInt64 {
         guard let smoothedNanoseconds else {

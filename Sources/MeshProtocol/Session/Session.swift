@@ -46,6 +46,17 @@ public struct Session: Sendable {
     private var rotation: KeyRotation
     private var pings: [(identifier: UInt64, sentAt: Instant)] = []
     private var roundTrip = RoundTripEstimator()
+    /// The peer's addresses, when it named others than in its parameters.
+    var remoteCandidates: [Candidate]?
+    /// The path generation that this node's frames are in.
+    private(set) var pathGeneration: UInt8 = 0
+    private var generationFrameCount: UInt64 = 0
+    /// Puts the peer's frames in order while it changes its path.
+    var order = FrameOrder()
+    /// What came by which path.
+    var arrivals = PathArrivals()
+    /// Longest smoothed round trip so far, by any path; `nil` before the first answered ping.
+    private(set) var longestRoundTripNanoseconds: UInt64?
     private var unansweredSince: Instant?
     private var liveness = Liveness.alive
     /// Set by a valid record; ESTABLISHED sets it for the initiator.
@@ -112,17 +123,47 @@ public struct Session: Sendable {
     public mutating func seal(
         _ kind: ContentKind, contentByteCount: Int, in record: inout MutableRawSpan, at now: Instant
     ) -> Int {
-        let header = RecordHeader(epoch: keys.sendEpoch, receiverIndex: remoteIndex, counter: sendCounter)
+        let header = RecordHeader(
+            epoch: keys.sendEpoch, pathGeneration: pathGeneration, receiverIndex: remoteIndex, counter: sendCounter)
         header.write(to: &record)
         record.storeBytes(of: kind.rawValue, toByteOffset: RecordHeader.byteCount, as: UInt8.self)
         keys.sendKey.seal(
             &record, headerByteCount: RecordHeader.byteCount, contentByteCount: contentByteCount + 1, nonceHigh: 0,
             nonceLow: sendCounter)
         sendCounter += 1
-        // An answer asks for none; if it did, two idle nodes would ping each other for ever.
-        if unansweredSince == nil, kind != .pong, kind != .streamAcknowledgement { unansweredSince = now }
+        if kind == .frame { generationFrameCount += 1 }
+        if unansweredSince == nil, Self.asksForAnswer(kind) { unansweredSince = now }
         return Self.frameOverheadByteCount + contentByteCount
     }
+
+    /// An answer asks for none; if it did, two idle nodes would ping each other for ever. A path's own records say
+    /// nothing about the session.
+    private static func asksForAnswer(_ kind: ContentKind) -> Bool {
+        switch kind {
+        case .frame, .streamSegment, .ping: true
+        case .pong, .streamAcknowledgement, .pathEnd, .pathChallenge, .pathAnswer, .poll, .pollAnswer: false
+        }
+    }
+
+    /// Ends the path generation of this node's frames. Returns what the peer has to know of it.
+    mutating func endGeneration(isOldPathDead: Bool) -> PathEnd {
+        defer {
+            pathGeneration &+= 1
+            generationFrameCount = 0
+        }
+        return PathEnd(
+            generation: pathGeneration, isOldPathDead: isOldPathDead, frameCount: generationFrameCount)
+    }
+
+    /// DESIGN section 7: twice the old path's round trip. A node that never measured one takes it for 500 ms, as long
+    /// as a path around the world and a slow relay; more than 2 s are not waited for any path.
+    var orderWaitNanoseconds: UInt64 { min(2 * (longestRoundTripNanoseconds ?? 500_000_000), 2_000_000_000) }
+    /// When frames that are held have waited long enough.
+    var orderDeadline: Instant? { order.deadline(waitNanoseconds: orderWaitNanoseconds) }
+    /// Whether the peer was asked for a sign of life and has not answered yet.
+    var isAsking: Bool { if case .asking = liveness { true } else { false } }
+    /// Another path is tried: the peer has as long again to answer.
+    mutating func askAgain(at now: Instant) { liveness = .asking(since: now, resendAt: now) }
 
     /// Opens in place. Throws `RecordRefusal`.
     ///
@@ -150,7 +191,8 @@ public struct Session: Sendable {
         return (kind, Self.contentOffset..<RecordHeader.byteCount + byteCount)
     }
 
-    private mutating func sealed(_ kind: ContentKind, _ content: [UInt8], at now: Instant) -> [UInt8] {
+    /// A record with `content` behind the kind byte.
+    mutating func sealed(_ kind: ContentKind, _ content: [UInt8], at now: Instant) -> [UInt8] {
         var record = [UInt8](repeating: 0, count: Self.frameOverheadByteCount + content.count)
         record.replaceSubrange(Self.contentOffset..<Self.contentOffset + content.count, with: content)
         var bytes = record.mutableSpan
@@ -168,7 +210,7 @@ public struct Session: Sendable {
     ) throws(RecordRefusal) {
         do throws(WireError) {
             switch kind {
-            case .frame: return
+            case .frame, .pathEnd, .pathChallenge, .pathAnswer, .poll, .pollAnswer: return
             case .ping:
                 let probe = try Probe(parsing: content)
                 actions.append(.send(sealed(.pong, probe.bytes, at: now)))
@@ -189,6 +231,7 @@ public struct Session: Sendable {
         let elapsed = now.nanoseconds(since: pings[index].sentAt)
         pings.remove(at: index)
         roundTrip.sample(nanoseconds: elapsed)
+        longestRoundTripNanoseconds = max(longestRoundTripNanoseconds ?? 0, roundTrip.smoothedNanoseconds ?? 0)
         actions.append(.pong(identifier: probe.identifier, roundTripNanoseconds: elapsed))
     }
 
@@ -227,6 +270,7 @@ public struct Session: Sendable {
             }
             actions.append(.work(work))
         case .close: actions.append(.ended(.closedByPeer))
+        case .candidates(let list): actions.append(.candidates(list))
         case .unknown: break
         }
     }
@@ -256,7 +300,7 @@ public struct Session: Sendable {
         }
     }
 
-    private mutating func send(_ message: StreamMessage, at now: Instant, actions: inout [SessionAction]) {
+    mutating func send(_ message: StreamMessage, at now: Instant, actions: inout [SessionAction]) {
         guard stream.send(message) else { return actions.append(.ended(.controlStreamBroken)) }
         sendStream(at: now, actions: &actions)
     }
@@ -270,6 +314,11 @@ public struct Session: Sendable {
     /// Sends a ping; its answer comes as `.pong` with the same identifier.
     mutating func ping(_ identifier: UInt64, at now: Instant, actions: inout [SessionAction]) {
         actions.append(.send(sealed(.ping, Probe(identifier: notePing(identifier, at: now)).bytes, at: now)))
+    }
+
+    /// A ping to be sent by a path of the caller's choice.
+    mutating func sealedPing(_ identifier: UInt64, at now: Instant) -> [UInt8] {
+        sealed(.ping, Probe(identifier: notePing(identifier, at: now)).bytes, at: now)
     }
 
     private mutating func notePing(_ identifier: UInt64, at now: Instant) -> UInt64 {

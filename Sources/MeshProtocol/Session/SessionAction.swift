@@ -10,6 +10,8 @@ enum SessionAction: Sendable {
     case rotated(epoch: UInt8)
     /// A ping of this node was answered.
     case pong(identifier: UInt64, roundTripNanoseconds: UInt64)
+    /// The peer named its addresses.
+    case candidates([Candidate])
     /// Nothing was received for too long although this node asked.
     case unresponsive
     /// The session is over: the peer closed it, or broke the protocol.

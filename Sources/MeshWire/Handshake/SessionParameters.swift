@@ -139,6 +139,33 @@ public struct SessionParameters: Equatable, Sendable {
         try reader.requireEnd()
     }
 
+    /// Parses a list of candidates as parameters hold it; other types are skipped. Throws `WireError`.
+    static func candidates(parsing bytes: RawSpan) throws(WireError) -> [Candidate] {
+        var reader = WireReader(bytes)
+        var list: [Candidate] = []
+        while reader.remainingByteCount > 0 {
+            let type = try reader.readInteger(as: UInt16.self)
+            let count = Int(try reader.readInteger(as: UInt16.self))
+            let value = try reader.readBytes(count: count)
+            guard type == Tag.candidate.rawValue else { continue }
+            guard list.count < candidatesMax else { throw .invalidField(.count) }
+            if let candidate = try? Candidate(parsing: value.span.rawBytes) { list.append(candidate) }
+        }
+        return list
+    }
+
+    /// A list of candidates as parameters hold it: type (2), byte count (2), candidate.
+    static func bytes(of candidates: [Candidate]) -> [UInt8] {
+        var writer = WireWriter(capacity: 25 * candidates.count)
+        for candidate in candidates.prefix(candidatesMax) {
+            let value = candidate.bytes
+            writer.write(Tag.candidate.rawValue)
+            writer.write(UInt16(value.count))
+            writer.write(value)
+        }
+        return writer.bytes
+    }
+
     /// The block on the wire, in the order of the types.
     public var bytes: [UInt8] {
         var writer = WireWriter(capacity: 256)

@@ -72,4 +72,22 @@ public enum ContentKind: UInt8, Sendable, CaseIterable {
     case ping = 0x05
     /// Answers a ping.
     case pong = 0x06
+    /// Ends a path generation.
+    case pathEnd = 0x07
+    /// Asks for an answer from the address it was sent to (SESSION_RESUME in DESIGN section 7).
+    case pathChallenge = 0x08
+    /// Answers a path challenge.
+    case pathAnswer = 0x09
+    /// Asks whether a path carries what is sent on it.
+    case poll = 0x0A
+    /// Answers a poll.
+    case pollAnswer = 0x0B
+
+    /// Whether the content is about paths and not about the session.
+    public var isPathControl: Bool {
+        switch self {
+        case .pathEnd, .pathChallenge, .pathAnswer, .poll, .pollAnswer: true
+        case .frame, .streamSegment, .streamAcknowledgement, .ping, .pong: false
+        }
+    }
 }

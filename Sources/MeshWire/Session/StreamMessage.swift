@@ -8,6 +8,8 @@ public enum StreamMessage: Equatable, Sendable {
     case rekeyReply(RekeyReply)
     /// The sender ends the session.
     case close(CloseReason)
+    /// The sender's addresses, in place of all that it named before; at most 32.
+    case candidates([Candidate])
     /// A type that a later release may add; skipped.
     case unknown(type: UInt8)
 
@@ -25,6 +27,7 @@ public enum StreamMessage: Equatable, Sendable {
         static let rekeyRequest: UInt8 = 1
         static let rekeyReply: UInt8 = 2
         static let close: UInt8 = 3
+        static let candidates: UInt8 = 4
     }
 
     /// Parses a body whose type and length were read. Throws `WireError`.
@@ -39,6 +42,7 @@ public enum StreamMessage: Equatable, Sendable {
             }
             try reader.requireEnd()
             self = .close(reason)
+        case Tag.candidates: self = .candidates(try SessionParameters.candidates(parsing: body))
         default: self = .unknown(type: type)
         }
     }
@@ -50,6 +54,7 @@ public enum StreamMessage: Equatable, Sendable {
             case .rekeyRequest(let request): (Tag.rekeyRequest, request.bytes)
             case .rekeyReply(let reply): (Tag.rekeyReply, reply.bytes)
             case .close(let reason): (Tag.close, [reason.rawValue])
+            case .candidates(let list): (Tag.candidates, SessionParameters.bytes(of: list))
             case .unknown(let type): (type, [])
             }
         var writer = WireWriter(capacity: Self.headerByteCount + body.count)

@@ -176,6 +176,8 @@ final class MeshLab {
             text += "  - peer_id: \(peer.id)\n    name: \(peer.name)\n"
             if let address = peer.address { text += "    address: \(address)\n" }
         }
+        // These tests are about the relay's path unless they say otherwise.
+        if !relays.isEmpty, !more.contains("mode:") { text += "mode: relay\n" }
         try write("\(site).yaml", text + more + "\n")
     }
 

@@ -104,6 +104,7 @@ final class World {
     func drive(_ index: Int, _ body: (inout Node, inout [NodeAction]) -> Void) {
         var actions: [NodeAction] = []
         body(&nodes[index], &actions)
+        frames[index] += nodes[index].takeReleasedFrames().map(\.bytes)
         for action in actions { perform(action, of: index) }
     }
 
@@ -142,6 +143,7 @@ final class World {
         case .direct(let connection):
             guard let ends = directEnds[connection] else { return }
             packet = Packet(from: index, to: ends.0 == index ? ends.1 : ends.0, carrier: carrier, bytes: bytes)
+        case .udp: return
         }
         sent.append(packet)
         wire += onSend.map { $0(packet) } ?? [packet]
@@ -212,13 +214,17 @@ final class World {
         }
         var copy = packet.bytes
         var frame: [UInt8]?
+        var released: [[UInt8]] = []
         drive(packet.to) { node, actions in
             var bytes = copy.mutableSpan
             var span = bytes.mutableRawBytes
-            guard let opened = try? node.open(&span, by: packet.carrier, at: now, actions: &actions) else { return }
-            frame = span.bytes.copy(opened.frame)
+            if let opened = try? node.open(&span, by: packet.carrier, at: now, actions: &actions) {
+                frame = span.bytes.copy(opened.frame)
+            }
+            released = node.takeReleasedFrames().map(\.bytes)
         }
         if let frame { frames[packet.to].append(frame) }
+        frames[packet.to] += released
     }
 
     /// Delivers everything, in order, and what is sent in answer, until nothing is under way to a node.

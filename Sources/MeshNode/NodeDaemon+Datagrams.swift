@@ -1,0 +1,125 @@
+internal import Logging
+internal import MeshBase
+internal import MeshControl
+internal import MeshLinux
+internal import MeshProtocol
+internal import MeshTransport
+internal import MeshWire
+internal import NIOCore
+
+/// The daemon's UDP socket and what is known of its addresses.
+struct DatagramState {
+    let port: DatagramPort
+    var monitor: InterfaceMonitor?
+    /// Addresses of this host's interfaces.
+    var interfaces: [IPAddress] = []
+    /// What the relays' STUN services see, by server.
+    var observed: [Endpoint: Endpoint] = [:]
+    /// A record on its way out; holds the largest that a datagram takes.
+    var record = [UInt8](repeating: 0, count: DatagramPort.datagramByteCountMax)
+    /// What peers were told last.
+    var announced: [Candidate] = []
+}
+
+extension NodeDaemon {
+    /// Opens the UDP socket and watches the interfaces. A host without UDP goes on through its relays.
+    func startDatagrams() async {
+        guard configuration.mode == .auto, !relays.isEmpty else { return }
+        let handlers = DatagramHandlers(
+            received: { remote, datagram in self.assumeIsolated { $0.received(datagram, from: remote) } },
+            receivedEnd: { self.assumeIsolated { $0.flush() } },
+            observed: { endpoint, server in self.assumeIsolated { $0.observed(endpoint, by: server) } })
+        do {
+            let port = try await DatagramPort.bind(eventLoop: eventLoop, handlers: handlers).get()
+            datagrams = DatagramState(port: port)
+            datagrams?.monitor = try InterfaceMonitor { snapshot in
+                self.eventLoop.execute { self.assumeIsolated { $0.interfacesChanged(snapshot) } }
+            }
+        } catch {
+            logger.warning("no direct paths: UDP cannot be used", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    func stopDatagrams() {
+        datagrams?.monitor?.stop()
+        datagrams?.port.close().whenComplete { _ in }
+        datagrams = nil
+    }
+
+    private func interfacesChanged(_ snapshot: NetworkSnapshot) {
+        datagrams?.interfaces = snapshot.candidateAddresses(
+            tapName: tapName, overlayPrefixes: configuration.tap.addresses)
+        announceCandidates()
+    }
+
+    private func observed(_ endpoint: Endpoint, by server: Endpoint) {
+        guard datagrams?.observed.updateValue(endpoint, forKey: server) != endpoint else { return }
+        announceCandidates()
+    }
+
+    /// Asks a relay's STUN service how it sees the UDP socket, again and again, which also keeps NAT mappings alive.
+    func observeDatagrams(by relay: Int, at address: IPAddress) {
+        guard let stunPort = node.stunPort(of: relay), stunPort > 0 else { return }
+        datagrams?.port.observe(Endpoint(address: address, port: stunPort))
+    }
+
+    /// Tells the peers at which addresses this node's UDP socket may be reached.
+    private func announceCandidates() {
+        guard let datagrams else { return }
+        var candidates = configuredCandidates
+        for address in datagrams.interfaces {
+            let port = address.isVersion6 ? datagrams.port.localPortVersion6 : datagrams.port.localPortVersion4
+            guard let port else { continue }
+            let endpoint = Endpoint(address: address, port: port)
+            candidates.append(Candidate(source: .interface, transport: .udp, endpoint: endpoint))
+        }
+        for endpoint in datagrams.observed.values.sorted(by: { "\($0)" < "\($1)" })
+        where !candidates.contains(where: { $0.endpoint == endpoint }) {
+            candidates.append(Candidate(source: .relayObserved, transport: .udp, endpoint: endpoint))
+        }
+        guard candidates != datagrams.announced else { return }
+        self.datagrams?.announced = candidates
+        drive { node, now, actions in node.setLocalCandidates(candidates, at: now, actions: &actions) }
+    }
+
+    private func received(_ datagram: ByteBuffer, from remote: Endpoint) {
+        let now = BootClock.now()
+        var actions: [NodeAction] = []
+        var datagram = datagram
+        unsafe datagram.withUnsafeMutableReadableBytes { bytes in
+            // SAFETY: the span covers the readable bytes of the buffer and is used only inside the closure.
+            var span = unsafe MutableRawSpan(_unsafeBytes: bytes)
+            guard span.byteCount > 0 else { return }
+            received(&span, by: .udp(remote), at: now, actions: &actions)
+        }
+        guard !actions.isEmpty else { return }
+        perform(actions, at: now)
+        arm(at: now)
+    }
+
+    /// Seals a frame and sends it as one datagram; while the path is in doubt also by `second`.
+    func send(_ frame: RawSpan, to peer: PeerIndex, at endpoint: Endpoint, second: CarrierID?, at now: Instant) {
+        let byteCount = frame.byteCount
+        guard let port = datagrams?.port, var scratch = datagrams?.record,
+            Session.frameOverheadByteCount + byteCount <= scratch.count
+        else {
+            peers[peer].losses["path_too_small", default: 0] += 1
+            return
+        }
+        // Taken out meanwhile: one owner, no copy.
+        datagrams?.record = []
+        defer { datagrams?.record = scratch }
+        var bytes = scratch.mutableSpan
+        var record = bytes.mutableRawBytes
+        record.store(frame, at: Session.contentOffset)
+        guard let recordByteCount = node.sealFrame(to: peer, byteCount: byteCount, in: &record, at: now) else {
+            peers[peer].losses["no_session", default: 0] += 1
+            return
+        }
+        let sealed = record.bytes.extracting(0..<recordByteCount)
+        port.send(sealed, to: endpoint)
+        if let second { appendCopy(of: sealed, to: second) }
+        touchesDatagrams = true
+        peers[peer].sentFrame(byteCount: byteCount)
+    }
+}

@@ -1,0 +1,317 @@
+internal import MeshBase
+internal import MeshCrypto
+internal import MeshWire
+
+/// A peer's paths: what `PeerPaths` decides is done here, with the session's records.
+extension Peer {
+    /// The carrier for records: the path in use, or what else there is.
+    var carrier: CarrierID? {
+        if let current = paths.current, isUsable(current) { return current }
+        return reliableCarrier
+    }
+
+    /// Where copies of all records go while the path in use is suspect.
+    var secondCarrier: CarrierID? {
+        guard paths.liveness?.suspicion != nil, paths.currentEndpoint != nil else { return nil }
+        return reliableCarrier
+    }
+
+    /// Whether relays have to be there for this peer.
+    var needsRelay: Bool {
+        guard sendingSession != nil, let endpoint = paths.currentEndpoint else { return true }
+        return paths.wantsRelay || paths.prober?.isValid(endpoint) != true
+    }
+
+    /// Whether nothing of this peer goes by a relay any more, in either direction.
+    var isSettledDirect: Bool {
+        guard !needsRelay, let place = sendingSession, relayChannels.isEmpty else { return false }
+        guard case .udp = sessions[place].arrivals.remotePath else { return false }
+        return true
+    }
+
+    private func isUsable(_ carrier: CarrierID) -> Bool {
+        switch carrier {
+        case .relay(let relay, let channel): relayChannels[relay] == channel
+        case .direct(let connection): direct == connection
+        case .udp(let endpoint): paths.prober?.isValid(endpoint) == true
+        }
+    }
+
+    private var hasAlternative: Bool { reliableCarrier != nil }
+
+    // MARK: - Choice
+
+    /// Brings path, relay channel and session together after anything that happened.
+    mutating func settle(context: inout PeerContext, at now: Instant, actions: inout [PeerAction]) {
+        guard let place = sendingSession else {
+            if paths.sessionIndex != 0 { paths.begin(sessionIndex: 0, prober: nil, at: now) }
+            return
+        }
+        if paths.sessionIndex != sessions[place].localIndex { beginPaths(place, context: &context, at: now) }
+        if let next = preferredCarrier(place, context: &context, at: now, actions: &actions), next != paths.current {
+            move(to: next, place, at: now, actions: &actions)
+        }
+        guard context.usesDatagrams else { return }
+        if lacksRelay, paths.mayName(at: now) { actions.append(.namePeer) }
+        if let due = closeDue(context), now >= due {
+            for (relay, channel) in relayChannels.sorted(by: { $0.key < $1.key }) {
+                closingChannels[relay] = channel
+                actions.append(.closeChannel(relay, channel))
+            }
+        }
+    }
+
+    private mutating func beginPaths(_ place: Int, context: inout PeerContext, at now: Instant) {
+        var prober: PathProber?
+        if context.usesDatagrams, context.parameters.supportsDirect, sessions[place].remoteParameters.supportsDirect {
+            var made = PathProber(
+                recordByteCount: Int(context.parameters.mtu) + PeerPaths.frameOverheadByteCount
+                    + Session.frameOverheadByteCount,
+                allowsLoopback: context.allowsLoopback)
+            _ = made.name(sessions[place].remoteCandidates ?? sessions[place].remoteParameters.candidates)
+            prober = made
+        }
+        paths.begin(sessionIndex: sessions[place].localIndex, prober: prober, at: now)
+    }
+
+    private mutating func preferredCarrier(
+        _ place: Int, context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
+    ) -> CarrierID? {
+        if let endpoint = paths.bestEndpoint(at: now) {
+            // An answer to an earlier ping says nothing about a later move: the channel may be closing by then.
+            paths.cancelRelayPing()
+            return .udp(endpoint)
+        }
+        guard !paths.isDirectAllowed, let current = paths.current, case .udp = current, isUsable(current),
+            let relay = reliableCarrier
+        else {
+            paths.cancelRelayPing()
+            return reliableCarrier
+        }
+        // By choice, nothing is lost: the relay's channel carries a ping before frames follow.
+        if paths.confirmedRelay == relay { return relay }
+        if let identifier = paths.pingRelay(relay, entropy: &context.entropy, at: now) {
+            actions.append(.send(relay, sessions[place].sealedPing(identifier, at: now)))
+        }
+        return current
+    }
+
+    private mutating func move(to next: CarrierID, _ place: Int, at now: Instant, actions: inout [PeerAction]) {
+        if let old = paths.current {
+            let isDead = !isUsable(old)
+            let end = sessions[place].endGeneration(isOldPathDead: isDead)
+            // Three times, since nothing tells whether one arrived; without any the receiver waits in vain.
+            for _ in 0..<3 {
+                actions.append(.send(isDead ? next : old, sessions[place].sealed(.pathEnd, end.bytes, at: now)))
+            }
+            let reason: PathChangeReason =
+                if !isDead { paths.isDirectAllowed ? .better : .chosen } else { old.isDatagram ? .dead : .closed }
+            actions.append(.event(.pathChanged(index, from: old, to: next, reason)))
+        }
+        paths.moved(to: next, at: now)
+    }
+
+    /// Whether the peer is not to be had at any relay though it should be.
+    private var lacksRelay: Bool {
+        reliableCarrier == nil && sendingSession != nil && (paths.wantsRelay || carrier == nil)
+    }
+
+    /// When this side closes the pair's relay channels; `nil` when it must not. The lower peer ID does it.
+    private func closeDue(_ context: PeerContext) -> Instant? {
+        guard context.usesDatagrams, context.identity.id < id, closingChannels.isEmpty, !relayChannels.isEmpty,
+            let place = sendingSession, sessions[place].order.isEmpty, !needsRelay,
+            case .udp = sessions[place].arrivals.remotePath
+        else { return nil }
+        let grace = max(
+            PeerPaths.relayGraceMilliseconds * 1_000_000, 4 * (sessions[place].longestRoundTripNanoseconds ?? 0))
+        return paths.relayUsedAt.advanced(nanoseconds: grace)
+    }
+
+    /// When `handlePathTimeout` or `settle` has something to do.
+    func pathDeadline(_ context: PeerContext) -> Instant? {
+        var result = paths.deadline(hasAlternative: hasAlternative)
+        func consider(_ instant: Instant?) { if let instant { result = min(result ?? instant, instant) } }
+        for session in sessions { consider(session.orderDeadline) }
+        consider(closeDue(context))
+        if context.usesDatagrams, lacksRelay { consider(paths.nameDeadline) }
+        return result
+    }
+
+    // MARK: - Records
+
+    /// Handles a path's own record. Throws `RecordRefusal.malformedContent`.
+    ///
+    /// Authentic records are acted on from any address, proven or not: the session's keys prove who sent them and the
+    /// replay window that nobody did before. Only answers need care: those to a challenge go where it came from, all
+    /// others by proven paths.
+    mutating func received(
+        _ kind: ContentKind, _ content: RawSpan, byteCount: Int, place: Int, by carrier: CarrierID,
+        context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
+    ) throws(RecordRefusal) {
+        do throws(WireError) {
+            var steps: [PathProber.Step] = []
+            switch kind {
+            case .pathEnd: context.release(sessions[place].order.received(try PathEnd(parsing: content)), of: index)
+            case .pathChallenge:
+                let challenge = try PathChallenge(parsing: content)
+                guard case .udp(let endpoint) = carrier else { return }
+                paths.updateProber {
+                    $0.received(challenge, byteCount: byteCount, from: endpoint, at: now, steps: &steps)
+                }
+            case .pathAnswer:
+                let answer = try PathAnswer(parsing: content)
+                guard case .udp(let endpoint) = carrier else { return }
+                paths.updateProber {
+                    $0.received(answer, byteCount: byteCount, from: endpoint, at: now, steps: &steps)
+                }
+            case .poll: received(try PathPoll(parsing: content), place: place, by: carrier, at: now, actions: &actions)
+            case .pollAnswer: received(try PathPollAnswer(parsing: content), at: now, actions: &actions)
+            case .frame, .streamSegment, .streamAcknowledgement, .ping, .pong: break
+            }
+            perform(steps, place, at: now, actions: &actions)
+        } catch { throw .malformedContent }
+    }
+
+    private mutating func received(
+        _ poll: PathPoll, place: Int, by carrier: CarrierID, at now: Instant, actions: inout [PeerAction]
+    ) {
+        let counts = sessions[place].arrivals.counts(by: carrier)
+        let answer = PathPollAnswer(
+            number: poll.number, highestCounter: counts.highestCounter, frameCount: counts.frameCount)
+        if carrier == paths.current {
+            _ = paths.updateLiveness { $0.remotePolled(poll, at: now) }
+        }
+        guard let back = isUsable(carrier) ? carrier : self.carrier else { return }
+        actions.append(.send(back, sessions[place].sealed(.pollAnswer, answer.bytes, at: now)))
+    }
+
+    private mutating func received(_ answer: PathPollAnswer, at now: Instant, actions: inout [PeerAction]) {
+        let before = paths.liveness?.suspicion?.reason
+        _ = paths.updateLiveness { $0.received(answer, at: now) }
+        if before == nil, let reason = paths.liveness?.suspicion?.reason, let current = paths.current {
+            actions.append(.event(.pathSuspect(index, current, reason)))
+        }
+    }
+
+    private mutating func perform(
+        _ steps: [PathProber.Step], _ place: Int, at now: Instant, actions: inout [PeerAction]
+    ) {
+        for step in steps {
+            switch step {
+            case .challenge(let endpoint, let challenge):
+                actions.append(.send(.udp(endpoint), sessions[place].sealed(.pathChallenge, challenge.bytes, at: now)))
+            case .answer(let endpoint, let answer):
+                actions.append(.send(.udp(endpoint), sessions[place].sealed(.pathAnswer, answer.bytes, at: now)))
+            case .validated(let endpoint, let nanoseconds):
+                actions.append(.event(.pathValidated(index, endpoint, roundTripNanoseconds: nanoseconds)))
+                // It was lost, with nothing to go to: it starts afresh.
+                if endpoint == paths.currentEndpoint { paths.moved(to: .udp(endpoint), at: now) }
+            case .failed(let failure): actions.append(.event(.attemptFailed(index, failure)))
+            }
+        }
+    }
+
+    /// Keeps the books of a record that was opened: where it came from, and that its path carries something.
+    mutating func note(
+        _ header: RecordHeader, kind: ContentKind, isDeadEnd: Bool, byteCount: Int, place: Int, by carrier: CarrierID,
+        at now: Instant
+    ) {
+        let showsPath =
+            switch kind {
+            case .pathChallenge, .pathAnswer, .pollAnswer: false
+            case .pathEnd: isDeadEnd
+            case .frame, .streamSegment, .streamAcknowledgement, .ping, .pong, .poll: true
+            }
+        sessions[place].arrivals.note(
+            header.counter, isFrame: kind == .frame, showsPath: showsPath, by: carrier, at: now)
+        guard paths.liveness != nil || paths.prober != nil else { return }
+        if carrier == paths.current {
+            paths.heard()
+        } else if case .udp(let endpoint) = carrier {
+            paths.updateProber { $0.received(byteCount: byteCount, from: endpoint, at: now) }
+        } else if showsPath {
+            // The peer's frames go by relay while ours do not: one of both may be wrong.
+            paths.relayUsed(at: now)
+        }
+    }
+
+    /// Delivers, or holds, a frame. Returns whether it may be delivered at once.
+    mutating func order(
+        _ frame: RawSpan, header: RecordHeader, place: Int, context: inout PeerContext, at now: Instant
+    ) -> Bool {
+        if sessions[place].order.mayDeliver(generation: header.pathGeneration) {
+            // What this frame sets free comes after it.
+            context.release(sessions[place].order.advance(), of: index)
+            return true
+        }
+        let bytes = frame.copy(0..<frame.byteCount)
+        guard context.hold(bytes) else {
+            context.release(sessions[place].order.skip(to: header.pathGeneration), of: index)
+            _ = sessions[place].order.mayDeliver(generation: header.pathGeneration)
+            context.released.append((index, bytes))
+            return false
+        }
+        sessions[place].order.hold(
+            bytes, generation: header.pathGeneration, counter: header.counter, at: now)
+        context.release(sessions[place].order.advance(), of: index)
+        return false
+    }
+
+    // MARK: - Events from above
+
+    /// The peer named its addresses anew, in the session at `place`.
+    mutating func received(_ candidates: [Candidate], place: Int, at now: Instant) {
+        sessions[place].remoteCandidates = candidates
+        guard sessions[place].localIndex == paths.sessionIndex else { return }
+        paths.updateProber { if $0.name(candidates) { $0.start(at: now) } }
+    }
+
+    /// This node's addresses changed.
+    mutating func localCandidatesChanged(
+        context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
+    ) {
+        guard let place = sendingSession else { return }
+        let list = context.parameters.candidates
+        perform(on: place, context: &context, at: now, actions: &actions) { session, _, out in
+            session.send(.candidates(list), at: now, actions: &out)
+        }
+        paths.updateProber { $0.start(at: now) }
+        _ = paths.updateLiveness { $0.check(at: now) }
+    }
+
+    /// Allows or forbids direct paths.
+    mutating func setDirectAllowed(_ isAllowed: Bool, at now: Instant) {
+        paths.isDirectAllowed = isAllowed
+        if isAllowed { paths.updateProber { $0.start(at: now) } }
+    }
+
+    // MARK: - Time
+
+    mutating func handlePathTimeout(context: inout PeerContext, at now: Instant, actions: inout [PeerAction]) {
+        for place in sessions.indices where sessions[place].orderDeadline.map({ $0 <= now }) ?? false {
+            let wait = sessions[place].orderWaitNanoseconds
+            context.release(sessions[place].order.timedOut(waitNanoseconds: wait, at: now), of: index)
+        }
+        guard let place = sendingSession, paths.sessionIndex == sessions[place].localIndex else { return }
+        if sessions[place].isAsking { _ = paths.updateLiveness { $0.heartbeatSent(at: now) } }
+        let isDirect = !paths.isDirectAllowed || paths.currentEndpoint.map { isUsable(.udp($0)) } ?? false
+        var steps: [PathProber.Step] = []
+        paths.updateProber { $0.timedOut(isDirect: isDirect, entropy: &context.entropy, at: now, steps: &steps) }
+        perform(steps, place, at: now, actions: &actions)
+        let hasAlternative = hasAlternative
+        guard let current = paths.current,
+            let due = paths.updateLiveness({ $0.timedOut(hasAlternative: hasAlternative, at: now) })
+        else { return }
+        if let reason = due.suspect { actions.append(.event(.pathSuspect(index, current, reason))) }
+        if due.isDead { currentPathDied(at: now, actions: &actions) }
+        if let poll = due.poll {
+            actions.append(.send(current, sessions[place].sealed(.poll, poll.bytes, at: now)))
+        }
+    }
+
+    mutating func currentPathDied(at now: Instant, actions: inout [PeerAction]) {
+        guard let current = paths.current else { return }
+        actions.append(.event(.pathDead(index, current)))
+        paths.currentDied(at: now)
+    }
+}

@@ -1,0 +1,115 @@
+internal import MeshBase
+internal import MeshWire
+
+/// Puts the frames of one session direction in order while their sender moves from path to path.
+///
+///                   frame of the generation: deliver          frame of a later one: hold
+///                                 |                                     |
+///     (generation g) -------------+-------------------------------------+--> (generation g)
+///         |  END(g) and as many frames as it says; END(g) with the dead flag; the wait is over; no room
+///         v
+///     (generation g + 1): held frames of it are released in the order of their counters
+///
+/// Frames of an earlier generation come too late for their place and are delivered all the same.
+struct FrameOrder: Sendable {
+    /// Shorter waits would give up on a path that is only a little slower (DESIGN section 7).
+    static let waitNanosecondsMin: UInt64 = 250_000_000
+    /// Added to each held frame's size: what keeping it costs, so that tiny frames cannot cost many times the limit.
+    static let heldFrameOverheadByteCount = 64
+    /// ENDs of generations that have not come yet; a sender that moves this often within one wait is broken.
+    private static let endsMax = 8
+
+    private struct Held: Sendable {
+        var counter: UInt64
+        var generation: UInt8
+        var heldAt: Instant
+        var frame: [UInt8]
+    }
+
+    /// The generation whose frames are delivered now.
+    private(set) var generation: UInt8 = 0
+    private var frameCount: UInt64 = 0
+    private var held: [Held] = []
+    private var ends: [UInt8: UInt64] = [:]
+    /// Frames that came after their generation was over.
+    private(set) var lateCount: UInt64 = 0
+    /// Frames whose path was waited for in vain.
+    private(set) var timeoutCount: UInt64 = 0
+
+    /// How far `other` is ahead of the generation; negative when it is over.
+    private func distance(_ other: UInt8) -> Int8 { Int8(bitPattern: other &- generation) }
+
+    /// Whether a frame may be delivered at once; otherwise it is to be held.
+    mutating func mayDeliver(generation other: UInt8) -> Bool {
+        let ahead = distance(other)
+        if ahead == 0 { frameCount += 1 }
+        if ahead < 0 { lateCount += 1 }
+        return ahead <= 0
+    }
+
+    /// Keeps a frame of a later generation.
+    mutating func hold(_ frame: [UInt8], generation other: UInt8, counter: UInt64, at now: Instant) {
+        held.append(Held(counter: counter, generation: other, heldAt: now, frame: frame))
+    }
+
+    /// Takes an END. Returns the frames that are free now.
+    mutating func received(_ end: PathEnd) -> [[UInt8]] {
+        let ahead = distance(end.generation)
+        guard ahead >= 0 else { return [] }
+        if end.isOldPathDead {
+            return move(to: end.generation &+ 1) + advance()
+        }
+        if ends[end.generation] != nil || ends.count < Self.endsMax { ends[end.generation] = end.frameCount }
+        return advance()
+    }
+
+    /// Moves on as far as ENDs allow. Returns the frames that are free now.
+    mutating func advance() -> [[UInt8]] {
+        var free: [[UInt8]] = []
+        while let expected = ends[generation], frameCount >= expected { free += move(to: generation &+ 1) }
+        return free
+    }
+
+    /// Gives up waiting when the wait is over. Returns the frames that are free now.
+    mutating func timedOut(waitNanoseconds: UInt64, at now: Instant) -> [[UInt8]] {
+        var free: [[UInt8]] = []
+        while let due = deadline(waitNanoseconds: waitNanoseconds), now >= due { free += giveUp() }
+        return free
+    }
+
+    /// Moves on to the next generation of which there are frames. Returns the frames that are free now.
+    mutating func giveUp() -> [[UInt8]] {
+        guard let next = held.map({ distance($0.generation) }).min() else { return [] }
+        timeoutCount += 1
+        return move(to: generation &+ UInt8(bitPattern: next)) + advance()
+    }
+
+    /// Moves on to `next` at once: there is no room to hold its frames. Returns the frames that are free now.
+    mutating func skip(to next: UInt8) -> [[UInt8]] {
+        timeoutCount += 1
+        return move(to: next)
+    }
+
+    /// All frames that are held, in order: their session ends.
+    mutating func drain() -> [[UInt8]] {
+        defer { held = [] }
+        return held.sorted { $0.counter < $1.counter }.map(\.frame)
+    }
+
+    /// When to call `timedOut`.
+    func deadline(waitNanoseconds: UInt64) -> Instant? {
+        held.map(\.heldAt).min()?.advanced(nanoseconds: max(waitNanoseconds, Self.waitNanosecondsMin))
+    }
+
+    /// Whether nothing is held.
+    var isEmpty: Bool { held.isEmpty }
+
+    private mutating func move(to next: UInt8) -> [[UInt8]] {
+        generation = next
+        for old in ends.keys where distance(old) < 0 { ends.removeValue(forKey: old) }
+        let free = held.filter { distance($0.generation) <= 0 }.sorted { $0.counter < $1.counter }
+        held = held.filter { distance($0.generation) > 0 }
+        frameCount = UInt64(free.count { $0.generation == next })
+        return free.map(\.frame)
+    }
+}

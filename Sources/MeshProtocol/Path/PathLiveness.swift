@@ -1,0 +1,171 @@
+internal import MeshBase
+internal import MeshWire
+
+/// Whether the direct path in use still carries what is sent.
+///
+///                  a POLL or heartbeat unanswered, or 32 frames missing          1 s, and there is another path
+///     well ------------------------------------------------------> suspect ---------------------------------> dead
+///       ^                                                             |
+///       +--- a later POLL answered (and frames arriving, if missing) -+
+///
+/// Polls go out while frames are sent, every max(RTT, 100 ms); the last of them says so.
+struct PathLiveness: Sendable {
+    /// DESIGN section 7: often enough to notice a dead path within 300 ms, rare enough to cost nothing.
+    private static let pollNanosecondsMin: UInt64 = 100_000_000
+    /// DESIGN section 13.
+    static let deadMilliseconds: UInt64 = 1_000
+    /// DESIGN section 7: fewer frames may all be lost to congestion.
+    private static let missingFramesMax: UInt64 = 32
+    /// Polls under way: those of 1 s at the shortest interval, and room.
+    private static let pendingMax = 16
+    /// A hint that the path may be dead is followed once in this time.
+    private static let checkMilliseconds: UInt64 = 1_000
+
+    private struct Pending: Sendable {
+        var number: UInt64
+        var sentAt: Instant
+        var sentFrameCount: UInt64
+    }
+
+    private(set) var roundTrip = RoundTripEstimator()
+    private(set) var suspicion: (reason: PathSuspicion, since: Instant)?
+    private var pending: [Pending] = []
+    private var nextNumber: UInt64
+    private var pollAt: Instant?
+    private var lastPollAt = Instant.zero
+    private var lastCheckAt: Instant?
+    private var sentFrameCount: UInt64 = 0
+    private var polledFrameCount: UInt64 = 0
+    private var arrivedFrameCount: UInt64 = 0
+    private var progressFrameCount: UInt64 = 0
+    private var heartbeatAt: Instant?
+    private var remotePollDue: Instant?
+
+    /// Starts with the round trip of the path's challenge. `firstNumber` is above all numbers used before.
+    init(roundTripNanoseconds: UInt64, firstNumber: UInt64) {
+        roundTrip.sample(nanoseconds: roundTripNanoseconds)
+        nextNumber = firstNumber
+    }
+
+    /// The number that the next poll would have.
+    var followingNumber: UInt64 { nextNumber }
+
+    private var pollNanoseconds: UInt64 { max(roundTrip.smoothedNanoseconds ?? 0, Self.pollNanosecondsMin) }
+
+    /// A frame goes out by this path.
+    mutating func frameSent(at now: Instant) {
+        sentFrameCount += 1
+        if pollAt == nil { pollAt = max(now, lastPollAt.advanced(nanoseconds: pollNanoseconds)) }
+    }
+
+    /// Something hints that the path may be dead: asks once.
+    mutating func check(at now: Instant) {
+        if let lastCheckAt, now < lastCheckAt.advanced(milliseconds: Self.checkMilliseconds) { return }
+        lastCheckAt = now
+        pollAt = min(pollAt ?? now, now)
+    }
+
+    /// The session asked its peer for a sign of life by this path.
+    mutating func heartbeatSent(at now: Instant) { if heartbeatAt == nil { heartbeatAt = now } }
+
+    /// A valid record came by this path.
+    mutating func heard() { heartbeatAt = nil }
+
+    /// The peer asks by this path; when it stops without a word, or says that answers are missing, this node asks too.
+    mutating func remotePolled(_ poll: PathPoll, at now: Instant) {
+        if poll.isInDoubt, suspicion == nil { check(at: now) }
+        remotePollDue =
+            poll.isLast ? nil : now.advanced(nanoseconds: 2 * pollNanoseconds + roundTrip.suspicionNanoseconds / 2)
+    }
+
+    /// Takes an answer that came by this path. Returns whether a suspicion is over.
+    mutating func received(_ answer: PathPollAnswer, at now: Instant) -> Bool {
+        guard let place = pending.firstIndex(where: { $0.number == answer.number }) else { return false }
+        let poll = pending[place]
+        roundTrip.sample(nanoseconds: now.nanoseconds(since: poll.sentAt))
+        pending.removeFirst(place + 1)
+        if answer.frameCount > arrivedFrameCount || poll.sentFrameCount <= progressFrameCount {
+            arrivedFrameCount = answer.frameCount
+            progressFrameCount = max(progressFrameCount, poll.sentFrameCount)
+        } else if poll.sentFrameCount - progressFrameCount >= Self.missingFramesMax {
+            if suspicion == nil { suspicion = (.framesMissing, now) }
+            return false
+        } else if suspicion?.reason == .framesMissing {
+            return false
+        }
+        heartbeatAt = nil
+        defer { suspicion = nil }
+        return suspicion != nil
+    }
+
+    /// When to call `timedOut`.
+    func deadline(hasAlternative: Bool) -> Instant? {
+        var result = pollAt
+        func consider(_ instant: Instant?) { if let instant { result = min(result ?? instant, instant) } }
+        consider(remotePollDue)
+        if let suspicion {
+            if hasAlternative { consider(suspicion.since.advanced(milliseconds: Self.deadMilliseconds)) }
+        } else {
+            consider(suspectAt)
+        }
+        return result
+    }
+
+    private var suspectAt: Instant? {
+        let oldest = [pending.first?.sentAt, heartbeatAt].compactMap(\.self).min()
+        return oldest?.advanced(nanoseconds: roundTrip.suspicionNanoseconds)
+    }
+
+    /// What became due.
+    struct Due: Sendable {
+        var poll: PathPoll?
+        var suspect: PathSuspicion?
+        var isDead = false
+    }
+
+    /// Does what is due. A path is dead only where there is another: the last one is kept, and asked, for ever.
+    mutating func timedOut(hasAlternative: Bool, at now: Instant) -> Due {
+        var due = Due()
+        if suspicion == nil, let at = suspectAt, now >= at {
+            let reason = pending.isEmpty ? PathSuspicion.heartbeatUnanswered : .pollUnanswered
+            suspicion = (reason, now)
+            due.suspect = reason
+            pollAt = min(pollAt ?? now, now)
+        }
+        if let suspicion, hasAlternative,
+            now >= suspicion.since.advanced(milliseconds: Self.deadMilliseconds)
+        {
+            due.isDead = true
+            return due
+        }
+        if let at = remotePollDue, now >= at {
+            remotePollDue = nil
+            check(at: now)
+        }
+        if let at = pollAt, now >= at { due.poll = poll(at: now) }
+        return due
+    }
+
+    private mutating func poll(at now: Instant) -> PathPoll {
+        // While frames go out, or the path is in doubt, another poll follows; the last one covers all frames.
+        let isLast = sentFrameCount == polledFrameCount && suspicion == nil
+        polledFrameCount = sentFrameCount
+        pollAt = isLast ? nil : now.advanced(nanoseconds: pollNanoseconds)
+        lastPollAt = now
+        if pending.count >= Self.pendingMax { pending.remove(at: 1) }
+        pending.append(Pending(number: nextNumber, sentAt: now, sentFrameCount: sentFrameCount))
+        nextNumber += 1
+        return PathPoll(
+            number: pending[pending.count - 1].number, isLast: isLast, isInDoubt: suspicion != nil)
+    }
+}
+
+/// Why a path in use is in doubt.
+public enum PathSuspicion: String, Sendable {
+    /// A poll was not answered in time.
+    case pollUnanswered = "a poll was not answered"
+    /// A heartbeat was not answered in time.
+    case heartbeatUnanswered = "a heartbeat was not answered"
+    /// The path answers polls, but the frames sent on it do not arrive.
+    case framesMissing = "it answers, but frames do not arrive"
+}

@@ -1,0 +1,392 @@
+public import MeshBase
+internal import MeshCrypto
+internal import MeshWire
+
+/// Looks for addresses at which a peer can be reached directly.
+///
+///     idle --session, addresses change--> attempting (5 s) --an address answered--> idle
+///                                          ^   | none answered: failed
+///                    peer challenges,      |   v
+///                    addresses change, or  +-- waiting (60 s; after 5 failures doubling to 10 min)
+///                    the time has come
+///
+/// One address:
+///
+///     challenged after 0, 100, 300, 700, 1,500, 3,100 ms --answer from it, at full size--> valid
+///
+/// An address that the peer did not name is learned from what it sends, and gets no more bytes than came from it until
+/// it has answered: whoever forges a source cannot aim this node at anyone. One that the peer named is challenged on the
+/// peer's word.
+struct PathProber: Sendable {
+    /// DESIGN section 13.
+    private static let attemptMilliseconds: UInt64 = 5_000
+    private static let retryMilliseconds: UInt64 = 60_000
+    private static let retryMillisecondsMax: UInt64 = 600_000
+    private static let quickFailuresMax: UInt64 = 5
+    /// The first gap; each next one is twice as long, but for the second (0, 100, 200, 400, 800 ms ...).
+    private static let gapMillisecondsMin: UInt64 = 100
+    private static let challengesMax = 6
+    /// Addresses learned from what came; one for each network address translator on the way, and room for its moods.
+    private static let learnedMax = 8
+    /// Answers may come this late; older challenges are forgotten.
+    private static let outstandingMax = 6
+    /// A valid address of which nothing was heard for this long is proven again before it is used: a translator may
+    /// have forgotten it (RFC 4787 REQ-5 allows 2 minutes, many take 30 s).
+    private static let freshMilliseconds: UInt64 = 30_000
+
+    private struct Outstanding: Sendable {
+        var challenge: UInt64
+        var sentAt: Instant
+    }
+
+    private struct Target: Sendable {
+        let endpoint: Endpoint
+        let pathID: UInt32
+        var isNamed: Bool
+        var sentCount = 0
+        var nextAt: Instant?
+        var outstanding: [Outstanding] = []
+        var validAt: Instant?
+        var roundTripNanoseconds: UInt64 = 0
+        /// Bytes that came from an address minus bytes sent to it.
+        var credit = 0
+        var hasAnsweredLast = false
+        /// Whether the peer has challenged this node from there: then both sides know the path.
+        var wasChallenged = false
+        var blockedUntil: Instant?
+    }
+
+    private enum State: Sendable {
+        case idle
+        case attempting(until: Instant)
+        case waiting(until: Instant)
+    }
+
+    private var state = State.idle
+    private var targets: [Target] = []
+    private var nextPathID: UInt32 = 1
+    private var failures: UInt64 = 0
+    private(set) var lastFailure: DirectAttemptFailure?
+    /// Bytes of a record that carries the largest frame.
+    private let recordByteCount: Int
+    private let allowsLoopback: Bool
+
+    init(recordByteCount: Int, allowsLoopback: Bool) {
+        self.recordByteCount = recordByteCount
+        self.allowsLoopback = allowsLoopback
+    }
+
+    /// What a step asks for.
+    enum Step: Sendable {
+        case challenge(Endpoint, PathChallenge)
+        case answer(Endpoint, PathAnswer)
+        case validated(Endpoint, roundTripNanoseconds: UInt64)
+        case failed(DirectAttemptFailure)
+    }
+
+    // MARK: - Addresses
+
+    /// The peer's list of addresses. Returns whether it differs from the one before.
+    mutating func name(_ candidates: [Candidate]) -> Bool {
+        var endpoints: [Endpoint] = []
+        for candidate in candidates.prefix(SessionParameters.candidatesMax)
+        where candidate.transport == .udp && candidate.endpoint.isUsable(allowsLoopback: allowsLoopback) {
+            if !endpoints.contains(candidate.endpoint) { endpoints.append(candidate.endpoint) }
+        }
+        guard Set(endpoints) != Set(targets.lazy.filter(\.isNamed).map(\.endpoint)) else { return false }
+        // One that is valid stays known though the peer names it no more: it may be in use.
+        targets.removeAll { $0.isNamed && $0.validAt == nil && !endpoints.contains($0.endpoint) }
+        for place in targets.indices { targets[place].isNamed = endpoints.contains(targets[place].endpoint) }
+        for endpoint in endpoints where !targets.contains(where: { $0.endpoint == endpoint }) {
+            add(endpoint, isNamed: true)
+        }
+        return true
+    }
+
+    private mutating func add(_ endpoint: Endpoint, isNamed: Bool) {
+        targets.append(Target(endpoint: endpoint, pathID: nextPathID, isNamed: isNamed))
+        nextPathID &+= 1
+    }
+
+    /// The place of the address that an authentic record came from, learned if need be.
+    private mutating func place(of endpoint: Endpoint) -> Int? {
+        if let known = targets.firstIndex(where: { $0.endpoint == endpoint }) { return known }
+        guard endpoint.isUsable(allowsLoopback: allowsLoopback) else { return nil }
+        let learned = targets.indices.filter { !targets[$0].isNamed }
+        if learned.count >= Self.learnedMax {
+            guard let oldest = learned.first(where: { targets[$0].validAt == nil }) ?? learned.first else { return nil }
+            targets.remove(at: oldest)
+        }
+        add(endpoint, isNamed: false)
+        return targets.count - 1
+    }
+
+    // MARK: - Attempts
+
+    /// Starts anew with all addresses: a new session, or addresses or the network changed.
+    mutating func start(at now: Instant) {
+        failures = 0
+        begin(at: now)
+    }
+
+    /// Starts an attempt if none is under way and something is known to try.
+    mutating func retry(at now: Instant) {
+        if case .attempting = state { return }
+        begin(at: now)
+    }
+
+    private mutating func begin(at now: Instant) {
+        state = .attempting(until: now.advanced(milliseconds: Self.attemptMilliseconds))
+        for place in targets.indices {
+            targets[place].sentCount = 0
+            targets[place].nextAt = now
+        }
+    }
+
+    /// The path to `endpoint` is dead, or too bad to be used for `blockedMilliseconds`.
+    mutating func invalidate(_ endpoint: Endpoint, blockedMilliseconds: UInt64, at now: Instant) {
+        guard let place = targets.firstIndex(where: { $0.endpoint == endpoint }) else { return }
+        targets[place].validAt = nil
+        targets[place].outstanding = []
+        targets[place].wasChallenged = false
+        targets[place].credit = 0
+        if blockedMilliseconds > 0 {
+            targets[place].blockedUntil = now.advanced(milliseconds: blockedMilliseconds)
+        }
+    }
+
+    /// A direct path is in use: nothing has to be tried again until it is lost.
+    mutating func succeeded() {
+        failures = 0
+        lastFailure = nil
+        if case .waiting = state { state = .idle }
+    }
+
+    // MARK: - Records
+
+    /// Any authentic record came from an address.
+    mutating func received(byteCount: Int, from endpoint: Endpoint, at now: Instant) {
+        guard let place = place(of: endpoint) else { return }
+        if targets[place].validAt != nil {
+            targets[place].validAt = now
+            return
+        }
+        guard !targets[place].isNamed else { return }
+        // No more than a few challenges' worth is saved up.
+        targets[place].credit = min(targets[place].credit + byteCount, 4 * recordByteCount)
+        if targets[place].sentCount == 0, targets[place].nextAt == nil { targets[place].nextAt = now }
+        // A translator on the way changed the peer's address: prove the new one before the old one is missed.
+        if case .idle = state, targets[place].nextAt != nil, targets[place].credit >= recordByteCount {
+            state = .attempting(until: now.advanced(milliseconds: Self.attemptMilliseconds))
+        }
+    }
+
+    /// A challenge came. Call `received(byteCount:from:at:)` before.
+    mutating func received(
+        _ challenge: PathChallenge, byteCount: Int, from endpoint: Endpoint, at now: Instant, steps: inout [Step]
+    ) {
+        guard let place = targets.firstIndex(where: { $0.endpoint == endpoint }) else { return }
+        targets[place].wasChallenged = true
+        let answer = PathAnswer(challenge, observed: endpoint)
+        guard targets[place].validAt == nil else { return steps.append(.answer(endpoint, answer)) }
+        let isFree = targets[place].isNamed
+        // Every second one of an unproven address pays for a challenge of our own, else the peer's side alone would
+        // ever be proven.
+        let mayAnswer = isFree || !targets[place].hasAnsweredLast && targets[place].credit >= byteCount
+        if mayAnswer {
+            if !isFree { targets[place].credit -= byteCount }
+            steps.append(.answer(endpoint, answer))
+        }
+        targets[place].hasAnsweredLast = mayAnswer
+        if case .waiting = state { begin(at: now) }
+        if case .idle = state { state = .attempting(until: now.advanced(milliseconds: Self.attemptMilliseconds)) }
+        if targets[place].sentCount == 0 || targets[place].nextAt == nil {
+            targets[place].sentCount = 0
+            targets[place].nextAt = now
+        }
+    }
+
+    /// An answer came from an address.
+    mutating func received(
+        _ answer: PathAnswer, byteCount: Int, from endpoint: Endpoint, at now: Instant, steps: inout [Step]
+    ) {
+        guard byteCount >= recordByteCount,
+            let place = targets.firstIndex(where: { $0.endpoint == endpoint && $0.pathID == answer.pathID }),
+            let sent = targets[place].outstanding.first(where: { $0.challenge == answer.challenge })
+        else { return }
+        targets[place].outstanding.removeAll { $0.challenge == answer.challenge }
+        targets[place].roundTripNanoseconds = now.nanoseconds(since: sent.sentAt)
+        let wasValid = targets[place].validAt != nil
+        targets[place].validAt = now
+        if !wasValid {
+            steps.append(.validated(endpoint, roundTripNanoseconds: targets[place].roundTripNanoseconds))
+        }
+    }
+
+    // MARK: - Views
+
+    /// Whether records may be sent to the address.
+    func isValid(_ endpoint: Endpoint) -> Bool {
+        targets.contains { $0.endpoint == endpoint && $0.validAt != nil }
+    }
+
+    /// The round trip of the address's last challenge, in nanoseconds.
+    func roundTripNanoseconds(of endpoint: Endpoint) -> UInt64 {
+        targets.first { $0.endpoint == endpoint }?.roundTripNanoseconds ?? 0
+    }
+
+    /// Addresses that were proven lately and are not blocked.
+    func usable(at now: Instant) -> [(endpoint: Endpoint, roundTripNanoseconds: UInt64)] {
+        targets.compactMap { target in
+            guard let validAt = target.validAt, now < validAt.advanced(milliseconds: Self.freshMilliseconds),
+                target.blockedUntil.map({ now >= $0 }) ?? true
+            else { return nil }
+            return (target.endpoint, target.roundTripNanoseconds)
+        }
+    }
+
+    /// All addresses, for people.
+    func status(current: Endpoint?, at now: Instant) -> [PathCandidateStatus] {
+        targets.map { target in
+            let state: PathCandidateStatus.State =
+                if target.endpoint == current {
+                    .inUse
+                } else if let until = target.blockedUntil, now < until {
+                    .blocked
+                } else if target.validAt != nil {
+                    .valid
+                } else if case .attempting = self.state {
+                    .probing
+                } else {
+                    .unanswered
+                }
+            return PathCandidateStatus(
+                endpoint: target.endpoint, isNamedByPeer: target.isNamed, state: state,
+                roundTripNanoseconds: target.validAt == nil ? nil : target.roundTripNanoseconds)
+        }
+    }
+
+    // MARK: - Time
+
+    /// When to call `timedOut`.
+    var deadline: Instant? {
+        switch state {
+        case .idle: nil
+        case .waiting(let until): until
+        case .attempting(let until): targets.compactMap(\.nextAt).reduce(until, min)
+        }
+    }
+
+    /// Sends the challenges that are due and ends attempts. `isDirect` says whether a direct path is in use.
+    mutating func timedOut(isDirect: Bool, entropy: inout EntropySource, at now: Instant, steps: inout [Step]) {
+        if case .waiting(let until) = state {
+            guard now >= until else { return }
+            begin(at: now)
+        }
+        guard case .attempting(let until) = state else { return }
+        for place in targets.indices { challenge(place, entropy: &entropy, at: now, steps: &steps) }
+        guard now >= until else { return }
+        for place in targets.indices { targets[place].nextAt = nil }
+        guard !isDirect else { return state = .idle }
+        let failure: DirectAttemptFailure =
+            if recordByteCount > DirectAttemptFailure.recordByteCountMax {
+                .framesTooLarge
+            } else if targets.isEmpty {
+                .noAddresses
+            } else if targets.contains(where: { $0.validAt != nil }) {
+                .unreliable
+            } else {
+                .noAnswer
+            }
+        failures += 1
+        lastFailure = failure
+        steps.append(.failed(failure))
+        let doublings = failures > Self.quickFailuresMax ? min(failures - Self.quickFailuresMax, 4) : 0
+        let wait = min(Self.retryMilliseconds << doublings, Self.retryMillisecondsMax)
+        state = .waiting(until: now.advanced(milliseconds: wait))
+    }
+
+    private mutating func challenge(
+        _ place: Int, entropy: inout EntropySource, at now: Instant, steps: inout [Step]
+    ) {
+        guard let due = targets[place].nextAt, now >= due else { return }
+        let isDone = targets[place].validAt != nil && targets[place].wasChallenged
+        guard !isDone, targets[place].sentCount < Self.challengesMax,
+            recordByteCount <= DirectAttemptFailure.recordByteCountMax
+        else { return targets[place].nextAt = nil }
+        if !targets[place].isNamed, targets[place].validAt == nil {
+            // Wait for more to come from there.
+            guard targets[place].credit >= recordByteCount else {
+                return targets[place].nextAt = now.advanced(milliseconds: Self.gapMillisecondsMin)
+            }
+            targets[place].credit -= recordByteCount
+        }
+        let challenge = PathChallenge(
+            pathID: targets[place].pathID, challenge: entropy.next(),
+            contentByteCount: recordByteCount - Session.frameOverheadByteCount)
+        if targets[place].outstanding.count >= Self.outstandingMax { targets[place].outstanding.removeFirst() }
+        targets[place].outstanding.append(Outstanding(challenge: challenge.challenge, sentAt: now))
+        targets[place].nextAt = now.advanced(milliseconds: Self.gapMillisecondsMin << UInt64(targets[place].sentCount))
+        targets[place].sentCount += 1
+        steps.append(.challenge(targets[place].endpoint, challenge))
+    }
+}
+
+/// Why an attempt to reach a peer directly failed.
+public enum DirectAttemptFailure: String, Sendable {
+    /// No address of the peer's answered within 5 s.
+    case noAnswer = "no address of the peer answered"
+    /// The peer named no address that can be used, and none was learned.
+    case noAddresses = "the peer named no usable UDP address"
+    /// An address answered, but frames sent there were lost.
+    case unreliable = "the path answers, but lost frames; it is tried again later"
+    /// A record with a full frame does not fit a UDP datagram.
+    case framesTooLarge = "frames of the TAP device do not fit a UDP datagram; lower tap.mtu"
+
+    /// What a UDP datagram over IPv4 holds (RFC 768, RFC 791).
+    static let recordByteCountMax = 65_507
+}
+
+/// One of a peer's addresses, for people.
+public struct PathCandidateStatus: Equatable, Sendable {
+    /// What is known of an address.
+    public enum State: String, Sendable {
+        /// Challenged now.
+        case probing
+        /// Answered, not in use.
+        case valid
+        /// The peer's frames go there.
+        case inUse = "in use"
+        /// Did not answer.
+        case unanswered
+        /// Answered, but lost what was sent there; tried again later.
+        case blocked
+    }
+
+    /// The address.
+    public let endpoint: Endpoint
+    /// Whether the peer named it; otherwise it was learned from what came.
+    public let isNamedByPeer: Bool
+    /// What is known of it.
+    public let state: State
+    /// Round trip of the last challenge in nanoseconds; `nil` unless it answered.
+    public let roundTripNanoseconds: UInt64?
+}
+
+extension Endpoint {
+    /// Whether a datagram may be sent there on a peer's word: a unicast address that needs no zone, and a port.
+    func isUsable(allowsLoopback: Bool) -> Bool {
+        let bytes = address.bytes
+        guard port != 0 else { return false }
+        if address.isVersion6 {
+            let isUnspecifiedOrLoopback = bytes[..<15].allSatisfy { $0 == 0 }
+            if isUnspecifiedOrLoopback { return allowsLoopback && bytes[15] == 1 }
+            let isMapped = bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF
+            let isLinkLocal = bytes[0] == 0xFE && bytes[1] & 0xC0 == 0x80
+            return bytes[0] != 0xFF && !isMapped && !isLinkLocal
+        }
+        if bytes[0] == 127 { return allowsLoopback }
+        // "This network" (RFC 1122 section 3.2.1.3), multicast, reserved and limited broadcast.
+        return bytes[0] != 0 && bytes[0] < 224
+    }
+}

@@ -1,0 +1,202 @@
+internal import MeshBase
+internal import MeshCrypto
+internal import MeshWire
+
+/// Which path a peer's records take: proven addresses, the one in use, and what people and policies want.
+///
+///     relay (or direct WebSocket) --an address is proven--> direct --suspect--> direct, and copies by relay
+///        ^                                                    |  ^                 |          |
+///        |      by choice, after the relay answered a ping    |  +--- answered ----+          | dead
+///        +----------------------------------------------------+<------------------------------+
+///
+/// Direct UDP comes before direct WebSocket, and that before the relay. Among addresses the lower round trip counts, if
+/// it is lower by 20 % and 5 ms; IPv6 is worth 3 ms.
+struct PeerPaths: Sendable {
+    private static let hysteresisNanosecondsMin: UInt64 = 5_000_000
+    private static let version6BonusNanoseconds: UInt64 = 3_000_000
+    /// DESIGN section 7: a tag of 802.1Q and the Ethernet header come on top of the TAP's MTU.
+    static let frameOverheadByteCount = 14 + 4
+    /// A path that died this soon after it was taken is blocked for a while, longer each time.
+    private static let shortLifeMilliseconds: UInt64 = 10_000
+    private static let blockedMillisecondsMin: UInt64 = 5_000
+    private static let blockedMillisecondsMax: UInt64 = 600_000
+    /// A path that loses frames and answers polls would be taken again at once.
+    private static let missingFramesBlockedMilliseconds: UInt64 = 60_000
+    /// The pair's relay channel closes this long after both sides left it: what was under way has arrived.
+    static let relayGraceMilliseconds: UInt64 = 1_000
+    private static let nameRetryMilliseconds: UInt64 = 1_000
+    private static let nameRetryMillisecondsMax: UInt64 = 30_000
+    private static let relayPingMilliseconds: UInt64 = 500
+
+    /// The session whose keys proved the addresses, by its local index; 0 for none.
+    private(set) var sessionIndex: UInt32 = 0
+    /// The path of the frames; its generation is the session's.
+    var current: CarrierID?
+    private(set) var currentSince = Instant.zero
+    private(set) var liveness: PathLiveness?
+    private(set) var prober: PathProber?
+    private var shortLives: UInt64 = 0
+    /// Whether direct paths may be used; people may want the relay.
+    var isDirectAllowed = true
+    /// A ping by relay before the frames follow it by choice: the peer must not be closing the channel.
+    private var relayPing: (identifier: UInt64, carrier: CarrierID, sentAt: Instant)?
+    private(set) var confirmedRelay: CarrierID?
+    private var nameAt: Instant?
+    private var nameGapMilliseconds = nameRetryMilliseconds
+    /// When the pair's relay channel was last opened or used.
+    var relayUsedAt = Instant.zero
+
+    /// The datagram address in use.
+    var currentEndpoint: Endpoint? {
+        if case .udp(let endpoint) = current { endpoint } else { nil }
+    }
+
+    /// Forgets what the keys of an earlier session proved.
+    mutating func begin(sessionIndex: UInt32, prober: PathProber?, at now: Instant) {
+        self.sessionIndex = sessionIndex
+        self.prober = prober
+        current = nil
+        liveness = nil
+        confirmedRelay = nil
+        relayPing = nil
+        self.prober?.start(at: now)
+    }
+
+    // MARK: - Choice
+
+    /// The best address now; the one in use is left only for a clearly better one.
+    func bestEndpoint(at now: Instant) -> Endpoint? {
+        guard isDirectAllowed, let prober else { return nil }
+        var usable = prober.usable(at: now)
+        if let current = currentEndpoint, prober.isValid(current), !usable.contains(where: { $0.endpoint == current }) {
+            usable.append((current, prober.roundTripNanoseconds(of: current)))
+        }
+        func cost(_ path: (endpoint: Endpoint, roundTripNanoseconds: UInt64)) -> UInt64 {
+            let bonus = path.endpoint.address.isVersion6 ? Self.version6BonusNanoseconds : 0
+            return path.roundTripNanoseconds > bonus ? path.roundTripNanoseconds - bonus : 0
+        }
+        guard let best = usable.min(by: { cost($0) < cost($1) }) else { return nil }
+        guard let kept = usable.first(where: { $0.endpoint == currentEndpoint }) else { return best.endpoint }
+        let gain = cost(kept) - cost(best)
+        return gain >= max(cost(kept) / 5, Self.hysteresisNanosecondsMin) ? best.endpoint : kept.endpoint
+    }
+
+    /// Frames go by `carrier` from now on.
+    mutating func moved(to carrier: CarrierID?, at now: Instant) {
+        let firstNumber = liveness?.followingNumber ?? 1
+        current = carrier
+        currentSince = now
+        relayUsedAt = now
+        relayPing = nil
+        confirmedRelay = nil
+        if let endpoint = currentEndpoint {
+            liveness = PathLiveness(
+                roundTripNanoseconds: prober?.roundTripNanoseconds(of: endpoint) ?? 0, firstNumber: firstNumber)
+            prober?.succeeded()
+        } else {
+            liveness = nil
+        }
+    }
+
+    /// The direct path in use is dead: it has to be proven again.
+    mutating func currentDied(at now: Instant) {
+        guard let endpoint = currentEndpoint else { return }
+        let isShort = now.milliseconds(since: currentSince) < Self.shortLifeMilliseconds
+        shortLives = isShort ? shortLives + 1 : 0
+        var blocked: UInt64 = 0
+        if isShort { blocked = min(Self.blockedMillisecondsMin << min(shortLives, 7), Self.blockedMillisecondsMax) }
+        if liveness?.suspicion?.reason == .framesMissing {
+            blocked = max(blocked, Self.missingFramesBlockedMilliseconds << min(shortLives, 3))
+        }
+        prober?.invalidate(endpoint, blockedMilliseconds: blocked, at: now)
+        prober?.retry(at: now)
+    }
+
+    /// Whether the relay should be ready to take over: the direct path is in doubt, or not wanted.
+    var wantsRelay: Bool { liveness?.suspicion != nil || (currentEndpoint != nil && !isDirectAllowed) }
+
+    // MARK: - Relay
+
+    /// Whether to name the peer to the relays again now.
+    mutating func mayName(at now: Instant) -> Bool {
+        if let nameAt, now < nameAt { return false }
+        nameAt = now.advanced(milliseconds: nameGapMilliseconds)
+        nameGapMilliseconds = min(nameGapMilliseconds * 2, Self.nameRetryMillisecondsMax)
+        return true
+    }
+
+    /// When the peer may be named again.
+    var nameDeadline: Instant? { nameAt }
+
+    mutating func relayOpened(at now: Instant) {
+        relayUsedAt = now
+        nameAt = nil
+        nameGapMilliseconds = Self.nameRetryMilliseconds
+        liveness?.check(at: now)
+    }
+
+    /// The identifier of a ping to send by `relay` now, before frames follow it by choice; `nil` when one is under way.
+    mutating func pingRelay(_ relay: CarrierID, entropy: inout EntropySource, at now: Instant) -> UInt64? {
+        if let relayPing, relayPing.carrier == relay,
+            now < relayPing.sentAt.advanced(milliseconds: Self.relayPingMilliseconds)
+        {
+            return nil
+        }
+        let identifier = entropy.next()
+        relayPing = (identifier, relay, now)
+        return identifier
+    }
+
+    /// There is no relay to ask, or nothing to leave.
+    mutating func cancelRelayPing() {
+        relayPing = nil
+        confirmedRelay = nil
+    }
+
+    mutating func ponged(_ identifier: UInt64) {
+        if let relayPing, relayPing.identifier == identifier { confirmedRelay = relayPing.carrier }
+    }
+
+    var relayPingDeadline: Instant? {
+        guard confirmedRelay == nil, !isDirectAllowed, currentEndpoint != nil else { return nil }
+        return relayPing?.sentAt.advanced(milliseconds: Self.relayPingMilliseconds)
+    }
+
+    // MARK: - Parts
+
+    /// Changes the liveness of the path in use.
+    mutating func updateLiveness<Result>(_ body: (inout PathLiveness) -> Result) -> Result? {
+        guard liveness != nil else { return nil }
+        return liveness.map { value in
+            var changed = value
+            defer { liveness = changed }
+            return body(&changed)
+        }
+    }
+
+    /// Changes the prober.
+    mutating func updateProber(_ body: (inout PathProber) -> Void) {
+        guard var changed = prober else { return }
+        prober = nil
+        body(&changed)
+        prober = changed
+    }
+
+    /// A valid record came by the path in use.
+    mutating func heard() { liveness?.heard() }
+
+    /// The peer sent something by relay that shows its own choice.
+    mutating func relayUsed(at now: Instant) {
+        relayUsedAt = now
+        if liveness?.suspicion == nil { liveness?.check(at: now) }
+    }
+
+    /// A frame goes out by the path in use.
+    mutating func frameSent(at now: Instant) { liveness?.frameSent(at: now) }
+
+    /// When something is due, by itself.
+    func deadline(hasAlternative: Bool) -> Instant? {
+        [prober?.deadline, liveness?.deadline(hasAlternative: hasAlternative), relayPingDeadline].compactMap(\.self)
+            .min()
+    }
+}

@@ -1,0 +1,35 @@
+import MeshControl
+import Testing
+
+extension LabTests.DirectPathTests {
+    private func waitPath(_ lab: MeshLab, _ prefix: String, seconds: UInt64 = 20) throws {
+        for site in ["a", "b"] {
+            try lab.wait("\(site) uses a path that begins with \(prefix)", seconds: seconds) {
+                try lab.status(site)?.peers.first?.path?.hasPrefix(prefix) == true
+            }
+        }
+    }
+
+    @Test func twoNodesLeaveTheRelayForUDPAndComeBackWhileItIsBlocked() throws {
+        let (lab, _, _) = try MeshLab.mesh(of: ["a", "b"], more: "mode: auto")
+        defer { lab.close() }
+        let stream = try lab.ping(from: "a", to: "b")
+        try waitPath(lab, "udp")
+        #expect(try lab.control("a", "ping b -c 1").output.contains("udp"))
+        let rules = [
+            "add table inet cut", "add chain inet cut in { type filter hook input priority 0; }",
+            "add chain inet cut out { type filter hook output priority 0; }",
+            "add rule inet cut in meta l4proto udp drop", "add rule inet cut out meta l4proto udp drop",
+        ]
+        let cut = try lab.run("a", "nft '\(rules.joined(separator: "; "))'")
+        #expect(cut.status == 0, "the cut")
+        try waitPath(lab, "relay")
+        let healed = try lab.run("a", "nft delete table inet cut")
+        #expect(healed.status == 0, "the healing")
+        // An attempt at a direct path fails after 5 s; the next one comes 60 s later.
+        try waitPath(lab, "udp", seconds: 90)
+        let gap = try lab.longestGap(stream)
+        print("direct path cut and healed: \(gap) s without an answer")
+        #expect(gap < 2)
+    }
+}
