@@ -21,7 +21,7 @@ public actor NodeDaemon {
     /// One for this node's handshakes and one for its answers to others.
     static let workThreadCount = 2
     /// The machines' deadlines move with every record; looking once a second is enough for those that only records move.
-    private static let tickNanoseconds: UInt64 = 1_000_000_000
+    static let tickNanoseconds: UInt64 = 1_000_000_000
 
     enum Source {
         case relay(Int)
@@ -54,21 +54,21 @@ public actor NodeDaemon {
     var outboxes: [UInt64: Outbox] = [:]
     var pings: [UInt64: PingWait] = [:]
     var counters: [String: UInt64] = [:]
-    private let pool: NIOThreadPool
-    private let port: TapPort
-    private var reader: TapReader?
-    private var server: WebSocketServer?
-    private var sources: [UInt64: Source] = [:]
-    private var relayConnections: [Int: UInt64] = [:]
-    private var touched: Set<UInt64> = []
-    private var ports: [PortIndex] = []
-    private var reply: [UInt8] = []
-    private var timer: Scheduled<Void>?
-    private var timerAt = Instant(nanoseconds: .max)
-    private var isStopping = false
+    let pool: NIOThreadPool
+    let port: TapPort
+    var reader: TapReader?
+    var server: WebSocketServer?
+    var sources: [UInt64: Source] = [:]
+    var relayConnections: [Int: UInt64] = [:]
+    var touched: Set<UInt64> = []
+    var ports: [PortIndex] = []
+    var reply: [UInt8] = []
+    var timer: Scheduled<Void>?
+    var timerAt = Instant(nanoseconds: .max)
+    var isStopping = false
     /// What was read from the TAP so far.
     var tapCounters: TapReader.Counters? { reader?.counters }
-    private var lastUnknownLogAt: Instant?
+    var lastUnknownLogAt: Instant?
     var datagrams: DatagramState?
     var touchesDatagrams = false
     let configuredCandidates: [Candidate]
@@ -122,7 +122,7 @@ public actor NodeDaemon {
         timedOut()
     }
 
-    private func tapEnded(_ end: TapReader.End) {
+    func tapEnded(_ end: TapReader.End) {
         guard !isStopping else { return }
         logger.error("the TAP device is gone; stop and start the node again", metadata: ["reason": "\(end)"])
     }
@@ -150,7 +150,7 @@ public actor NodeDaemon {
 
     // MARK: - Time
 
-    private func timedOut() {
+    func timedOut() {
         guard !isStopping else { return }
         timerAt = Instant(nanoseconds: .max)
         let now = BootClock.now()
@@ -177,7 +177,7 @@ public actor NodeDaemon {
         }
     }
 
-    private func runSwitchTimers(at now: Instant) {
+    func runSwitchTimers(at now: Instant) {
         if let due = ethernet.deadline, due <= now {
             var actions: [EthernetSwitch.Action] = []
             ethernet.handleTimeout(at: now, actions: &actions)
@@ -186,239 +186,10 @@ public actor NodeDaemon {
         for event in ethernet.takeEvents() { note(event) }
     }
 
-    private func perform(_ action: EthernetSwitch.Action, at now: Instant) {
+    func perform(_ action: EthernetSwitch.Action, at now: Instant) {
         switch action {
         case .send(let frame, let port): send(frame.span.rawBytes, to: port.value, at: now)
         }
-    }
-
-    // MARK: - Frames
-
-    private func received(_ batch: FrameBatch) {
-        let now = BootClock.now()
-        batch.forEachFrame { frame in
-            switch ethernet.receivedFromLocal(frame, at: now, ports: &ports, reply: &reply) {
-            case .forward: for port in ports { send(frame, to: port.value, at: now) }
-            case .reply: writer.write(reply.span.rawBytes)
-            case .drop: break
-            }
-        }
-        batch.complete()
-        flush()
-    }
-
-    private func send(_ frame: RawSpan, to peer: PeerIndex, at now: Instant) {
-        let carrier = node.carrier(of: peer)
-        if case .udp(let endpoint) = carrier {
-            return send(frame, to: peer, at: endpoint, second: node.secondCarrier(of: peer), at: now)
-        }
-        guard let (connection, channel) = connection(for: carrier), var outbox = outboxes[connection] else {
-            peers[peer].losses["no_path", default: 0] += 1
-            return
-        }
-        guard outbox.takesData else {
-            peers[peer].losses["path_full", default: 0] += 1
-            return
-        }
-        outboxes[connection] = nil
-        let byteCount = frame.byteCount
-        let isSealed = outbox.append(
-            byteCountMax: Session.frameOverheadByteCount + byteCount, channel: channel
-        ) { record in
-            record.store(frame, at: Session.contentOffset)
-            return node.sealFrame(to: peer, byteCount: byteCount, in: &record, at: now)
-        }
-        outboxes[connection] = outbox
-        touched.insert(connection)
-        if isSealed {
-            peers[peer].sentFrame(byteCount: byteCount)
-        } else {
-            peers[peer].losses["no_session", default: 0] += 1
-        }
-    }
-
-    private func connection(for carrier: CarrierID?) -> (UInt64, channel: UInt32)? {
-        switch carrier {
-        case .relay(let relay, let channel): relayConnections[relay].map { ($0, channel) }
-        case .direct(let connection): (connection, 0)
-        case .udp, nil: nil
-        }
-    }
-
-    /// A sealed record once more, by another carrier.
-    func appendCopy(of record: RawSpan, to carrier: CarrierID) {
-        if case .udp(let endpoint) = carrier {
-            datagrams?.port.send(record, to: endpoint)
-            touchesDatagrams = true
-            return
-        }
-        guard let (connection, channel) = connection(for: carrier), outboxes[connection]?.takesData == true else {
-            return
-        }
-        append(record.copy(0..<record.byteCount), channel: channel, to: connection)
-    }
-
-    func flush() {
-        if touchesDatagrams {
-            touchesDatagrams = false
-            datagrams?.port.flush()
-        }
-        for connection in touched { outboxes[connection]?.flush() }
-        touched.removeAll(keepingCapacity: true)
-    }
-
-    // MARK: - Connections
-
-    private nonisolated func handlers(for source: Source?) -> WebSocketHandlers {
-        WebSocketHandlers(
-            connected: { connection in
-                if source == nil { self.assumeIsolated { $0.opened(connection, peer: nil) } }
-            },
-            received: { connection, message in self.assumeIsolated { $0.received(message, from: connection) } },
-            receivedEnd: { _ in self.assumeIsolated { $0.flush() } },
-            closed: { connection, reason in self.assumeIsolated { $0.closed(connection, reason: "\(reason)") } })
-    }
-
-    private func connectRelay(_ relay: Int) {
-        WebSocketClient().connect(to: relays[relay].url, on: eventLoop, handlers: handlers(for: .relay(relay)))
-            .whenComplete { result in
-                self.assumeIsolated { daemon in
-                    switch result {
-                    case .success(let connection): daemon.connected(connection, toRelay: relay)
-                    case .failure(let error): daemon.lostRelay(relay, reason: "\(error)")
-                    }
-                }
-            }
-    }
-
-    /// Where relay `relay` is reached; `nil` unless connected.
-    func address(ofRelay relay: Int) -> IPAddress? {
-        relayConnections[relay].flatMap { outboxes[$0]?.connection.remoteEndpoint.address }
-    }
-
-    private func connected(_ connection: WebSocketConnection, toRelay relay: Int) {
-        guard !isStopping, connection.isOpen else { return connection.close() }
-        relayConnections[relay] = connection.id
-        sources[connection.id] = .relay(relay)
-        outboxes[connection.id] = Outbox(connection: connection, isRelay: true)
-        drive { node, _, actions in
-            node.relayConnected(
-                relay, keyHash: connection.peerSPKIHash ?? [], nowSeconds: BootClock.wallClockSeconds(),
-                actions: &actions)
-        }
-    }
-
-    private func lostRelay(_ relay: Int, reason: String) {
-        drive { node, now, actions in node.relayLost(relay, reason: reason, at: now, actions: &actions) }
-    }
-
-    private func dial(_ peer: PeerIndex) {
-        guard let address = configuration.peers.first(where: { $0.id == peers[peer].id })?.address else { return }
-        WebSocketClient().connect(to: RelayURL(server: address), on: eventLoop, handlers: handlers(for: .direct))
-            .whenComplete { result in
-                self.assumeIsolated { daemon in
-                    switch result {
-                    case .success(let connection): daemon.opened(connection, peer: peer)
-                    case .failure(let error):
-                        daemon.peers[peer].lastError = "\(error)"
-                        daemon.drive { node, now, _ in node.dialFailed(peer, at: now) }
-                    }
-                }
-            }
-    }
-
-    private func opened(_ connection: WebSocketConnection, peer: PeerIndex?) {
-        guard !isStopping, connection.isOpen else { return connection.close() }
-        sources[connection.id] = .direct
-        outboxes[connection.id] = Outbox(connection: connection, isRelay: false)
-        drive { node, now, actions in
-            node.directOpened(
-                connection.id, peer: peer, from: connection.remoteEndpoint.address,
-                nowSeconds: BootClock.wallClockSeconds(), at: now, actions: &actions)
-        }
-    }
-
-    private func closed(_ connection: WebSocketConnection, reason: String) {
-        outboxes[connection.id] = nil
-        switch sources.removeValue(forKey: connection.id) {
-        case .relay(let relay):
-            guard relayConnections[relay] == connection.id else { return }
-            relayConnections[relay] = nil
-            lostRelay(relay, reason: reason)
-        case .direct:
-            drive { node, now, actions in node.directClosed(connection.id, at: now, actions: &actions) }
-        case nil: break
-        }
-    }
-
-    // MARK: - Messages
-
-    private func received(_ message: ByteBuffer, from connection: WebSocketConnection) {
-        guard let source = sources[connection.id] else { return }
-        let now = BootClock.now()
-        var actions: [NodeAction] = []
-        var message = message
-        var isWhole = true
-        unsafe message.withUnsafeMutableReadableBytes { bytes in
-            // SAFETY: the span covers the readable bytes of the buffer and is used only inside the closure.
-            var span = unsafe MutableRawSpan(_unsafeBytes: bytes)
-            isWhole = readItems(of: &span, source: source, connection: connection.id, at: now, actions: &actions)
-        }
-        if !isWhole {
-            counters["message_malformed", default: 0] += 1
-            connection.close(code: 1002, text: "malformed item")
-        }
-        guard !actions.isEmpty else { return }
-        perform(actions, at: now)
-        arm(at: now)
-    }
-
-    /// Handles the items of a message in place. Returns `false` when they do not add up.
-    private func readItems(
-        of message: inout MutableRawSpan, source: Source, connection: UInt64, at now: Instant,
-        actions: inout [NodeAction]
-    ) -> Bool {
-        var relay: Int?
-        if case .relay(let index) = source { relay = index }
-        var offset = 0
-        do throws(WireError) {
-            while let place = try CarrierItem.next(in: message.bytes, at: offset, fromRelay: relay != nil) {
-                offset = place.payload.upperBound
-                if let relay, place.channel == CarrierItem.controlChannel {
-                    let bytes = message.bytes.extracting(place.payload)
-                    node.receivedFromRelay(relay, bytes, at: now, actions: &actions)
-                    continue
-                }
-                let carrier =
-                    relay.map { CarrierID.relay($0, channel: place.channel) } ?? CarrierID.direct(connection)
-                var payload = message._mutatingExtracting(place.payload)
-                received(&payload, by: carrier, at: now, actions: &actions)
-            }
-            return true
-        } catch { return false }
-    }
-
-    func received(
-        _ payload: inout MutableRawSpan, by carrier: CarrierID, at now: Instant, actions: inout [NodeAction]
-    ) {
-        guard payload.bigEndian(at: 0, as: UInt8.self) == MessageKind.record.rawValue else {
-            return node.received(payload.bytes, by: carrier, at: now, actions: &actions)
-        }
-        // Refusals are counted by the machine.
-        if let opened = try? node.open(&payload, by: carrier, at: now, actions: &actions) {
-            deliver(payload.bytes.extracting(opened.frame), from: opened.peer, at: now)
-        }
-        deliverReleasedFrames(at: now)
-    }
-
-    /// Frames that waited for their turn while their sender changed its path.
-    private func deliverReleasedFrames(at now: Instant) {
-        for (peer, bytes) in node.takeReleasedFrames() { deliver(bytes.span.rawBytes, from: peer, at: now) }
-    }
-
-    private func deliver(_ frame: RawSpan, from peer: PeerIndex, at now: Instant) {
-        peers[peer].receivedFrame(byteCount: frame.byteCount, since: startedAt, at: now)
-        if ethernet.receivedFromPeer(frame, on: PortIndex(value: peer), at: now) == .deliver { writer.write(frame) }
     }
 
     // MARK: - The machine's actions
@@ -458,13 +229,13 @@ public actor NodeDaemon {
         }
     }
 
-    private func append(_ bytes: [UInt8], channel: UInt32, to connection: UInt64) {
+    func append(_ bytes: [UInt8], channel: UInt32, to connection: UInt64) {
         guard outboxes[connection] != nil else { return }
         outboxes[connection]?.append(bytes, channel: channel)
         touched.insert(connection)
     }
 
-    private func run(_ work: Work, _ ticket: WorkTicket) {
+    func run(_ work: Work, _ ticket: WorkTicket) {
         pool.runIfActive(eventLoop: eventLoop) {
             let start = ProcessResources.threadProcessorTimeNanoseconds()
             let result = work.run()

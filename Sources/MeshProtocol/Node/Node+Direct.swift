@@ -1,0 +1,77 @@
+public import MeshBase
+public import MeshWire
+
+extension Node {
+    // MARK: - Direct connections
+
+    /// A direct connection is open: `peer` is who was dialled, or `nil` when the other side dialled, from `address`.
+    public mutating func directOpened(
+        _ connection: UInt64, peer: PeerIndex?, from address: IPAddress? = nil, nowSeconds: UInt64, at now: Instant,
+        actions: inout [NodeAction]
+    ) {
+        if peer == nil { directAddresses[connection] = address }
+        wallClockMilliseconds = nowSeconds * 1000
+        directPeers[connection] = .some(peer)
+        guard let peer else { return }
+        dials[peer]?.opened(at: now)
+        dialledConnections[connection] = peer
+        let milliseconds = wallClockMilliseconds
+        run(peer, at: now, actions: &actions) { machine, context, out in
+            machine.startHandshake(
+                by: .direct(connection), nowMilliseconds: milliseconds, context: &context, at: now, actions: &out)
+        }
+    }
+
+    /// A peer that was dialled could not be reached.
+    public mutating func dialFailed(_ peer: PeerIndex, at now: Instant) {
+        dials[peer]?.lost(at: now, entropy: &context.entropy)
+    }
+
+    /// A direct connection is gone.
+    public mutating func directClosed(_ connection: UInt64, at now: Instant, actions: inout [NodeAction]) {
+        directAddresses[connection] = nil
+        if let dialled = dialledConnections.removeValue(forKey: connection) {
+            dials[dialled]?.lost(at: now, entropy: &context.entropy)
+        }
+        guard let owner = directPeers.removeValue(forKey: connection), let peer = owner else { return }
+        run(peer, at: now, actions: &actions) { machine, context, out in
+            machine.directClosed(connection, context: &context, at: now, actions: &out)
+        }
+    }
+
+    // MARK: - Datagrams
+
+    /// This node's addresses on its UDP socket, in place of those named before: at most 32 count. Every peer is told,
+    /// and direct paths are looked for anew.
+    public mutating func setLocalCandidates(
+        _ candidates: [Candidate], at now: Instant, actions: inout [NodeAction]
+    ) {
+        context.parameters.candidates = Array(candidates.prefix(SessionParameters.candidatesMax))
+        listObservedEndpoints()
+        settledAt = nil
+        for relay in links.indices { links[relay].wake(at: now) }
+        for index in peers.indices {
+            run(index, at: now, actions: &actions) { peer, context, out in
+                peer.localCandidatesChanged(context: &context, at: now, actions: &out)
+            }
+        }
+    }
+
+    /// Allows direct paths to a peer, or moves it to the relay, losing nothing on the way.
+    public mutating func setDirectAllowed(
+        _ isAllowed: Bool, for peer: PeerIndex, at now: Instant, actions: inout [NodeAction]
+    ) {
+        run(peer, at: now, actions: &actions) { machine, _, _ in machine.setDirectAllowed(isAllowed, at: now) }
+    }
+
+    /// Frames that waited for their turn while their sender changed its path: take them after each `open`, behind the
+    /// frame it returned, and after `handleTimeout`.
+    public mutating func takeReleasedFrames() -> [(peer: PeerIndex, bytes: [UInt8])] {
+        guard !context.released.isEmpty else { return [] }
+        defer { context.released = [] }
+        return context.released
+    }
+
+    /// Bytes of frames that wait for their turn.
+    package var heldByteCount: Int { context.heldByteCount }
+}

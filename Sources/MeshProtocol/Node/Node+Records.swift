@@ -1,0 +1,81 @@
+public import MeshBase
+internal import MeshWire
+
+extension Node {
+    /// Opens a record in place. Throws `RecordRefusal`, which is counted.
+    ///
+    /// - Returns: the peer and the place of its frame in `record`; `nil` when the record was control or its frame has to
+    ///   wait. Call `takeReleasedFrames` next.
+    public mutating func open(
+        _ record: inout MutableRawSpan, by carrier: CarrierID, at now: Instant, actions: inout [NodeAction]
+    ) throws(RecordRefusal) -> (peer: PeerIndex, frame: Range<Int>)? {
+        do throws(RecordRefusal) {
+            return try openCounted(&record, by: carrier, at: now, actions: &actions)
+        } catch {
+            recordRefusals[error, default: 0] += 1
+            throw error
+        }
+    }
+
+    mutating func openCounted(
+        _ record: inout MutableRawSpan, by carrier: CarrierID, at now: Instant, actions: inout [NodeAction]
+    ) throws(RecordRefusal) -> (peer: PeerIndex, frame: Range<Int>)? {
+        let header: RecordHeader
+        do throws(WireError) { header = try RecordHeader(parsing: record.bytes) } catch { throw .malformed }
+        guard let index = context.indices.owner(of: header.receiverIndex) else {
+            reportLoss(of: header.receiverIndex, by: carrier, at: now, actions: &actions)
+            throw .unknownSession
+        }
+        guard peers[index].owns(carrier) || peer(by: carrier) == index else { throw .wrongCarrier }
+        var out: [PeerAction] = []
+        let frame = try peers[index].open(
+            &record, header: header, by: carrier, context: &context, at: now, actions: &out)
+        if frame == nil || !out.isEmpty {
+            peers[index].settle(context: &context, at: now, actions: &out)
+            apply(out, of: index, at: now, actions: &actions)
+            settleRelays(at: now, actions: &actions)
+        }
+        return frame.map { (index, $0) }
+    }
+
+    /// Tells the sender of a record that its session is unknown here: rate-limited, and smaller than the record.
+    mutating func reportLoss(
+        of sessionIndex: UInt32, by carrier: CarrierID, at now: Instant, actions: inout [NodeAction]
+    ) {
+        guard let index = peer(by: carrier), peers[index].mayReportLoss(at: now) else { return }
+        switch carrier {
+        case .relay: actions.append(.send(carrier, NoSession(sessionIndex: sessionIndex).bytes))
+        case .direct, .udp:
+            let reset = SessionReset(
+                sessionIndex: sessionIndex, token: context.identity.resetToken(for: sessionIndex))
+            actions.append(.send(carrier, reset.bytes))
+        }
+    }
+
+    /// Seals the frame of `byteCount` bytes that lies at `Session.contentOffset` of `record`, in place.
+    ///
+    /// - Returns: the record's byte count; `nil` when there is no session with the peer. Allocates nothing.
+    public mutating func sealFrame(
+        to peer: PeerIndex, byteCount: Int, in record: inout MutableRawSpan, at now: Instant
+    ) -> Int? { peers[peer].sealFrame(byteCount: byteCount, in: &record, at: now) }
+
+    /// Sends a ping to the peer. Returns `false` when there is no session or no carrier.
+    public mutating func ping(
+        _ peer: PeerIndex, identifier: UInt64, at now: Instant, actions: inout [NodeAction]
+    ) -> Bool {
+        var sent = false
+        run(peer, at: now, actions: &actions) { machine, context, out in
+            sent = machine.ping(identifier, context: &context, at: now, actions: &out)
+        }
+        return sent
+    }
+
+    /// Tells all peers that this node goes away.
+    public mutating func shutDown(at now: Instant, actions: inout [NodeAction]) {
+        for index in peers.indices {
+            run(index, at: now, actions: &actions) { peer, context, out in
+                peer.close(context: &context, at: now, actions: &out)
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+public import MeshBase
+
+extension Node {
+    /// The number of peers; indices run from 0.
+    public var peerCount: Int { peers.count }
+    /// The ID of a peer.
+    public func peerID(_ peer: PeerIndex) -> PeerID { peers[peer].id }
+    /// The index of a configured peer.
+    public func peerIndex(of id: PeerID) -> PeerIndex? { peerIndices[id] }
+    /// The carrier that a peer's messages are sent by now.
+    public func carrier(of peer: PeerIndex) -> CarrierID? { peers[peer].carrier }
+    /// Where copies of the peer's frames go, the same bytes, while the path in use is suspect; `nil` normally.
+    public func secondCarrier(of peer: PeerIndex) -> CarrierID? { peers[peer].secondCarrier }
+    /// All direct addresses that are known of a peer, and what is known of them.
+    public func pathCandidates(of peer: PeerIndex, at now: Instant) -> [PathCandidateStatus] {
+        peers[peer].paths.prober?.status(current: peers[peer].paths.currentEndpoint, at: now) ?? []
+    }
+    /// Since when the peer's records take the path they take.
+    public func pathSince(of peer: PeerIndex) -> Instant { peers[peer].paths.currentSince }
+    /// Why the path in use is in doubt; `nil` when it is not.
+    public func pathSuspicion(of peer: PeerIndex) -> PathSuspicion? { peers[peer].paths.liveness?.suspicion?.reason }
+    /// Smoothed round trip of the direct path in use, in nanoseconds; `nil` when none is.
+    public func pathRoundTripNanoseconds(of peer: PeerIndex) -> UInt64? {
+        peers[peer].paths.liveness?.roundTrip.smoothedNanoseconds
+    }
+    /// Why the last attempt to reach the peer directly failed; `nil` after a success.
+    public func lastAttemptFailure(of peer: PeerIndex) -> DirectAttemptFailure? {
+        peers[peer].paths.prober?.lastFailure
+    }
+    /// Frames that came after their path's generation was over, and waits for a path that were in vain, of the
+    /// session in use.
+    public func orderCounts(of peer: PeerIndex) -> (late: UInt64, timeouts: UInt64) {
+        guard let place = peers[peer].sendingSession else { return (0, 0) }
+        return (peers[peer].sessions[place].order.lateCount, peers[peer].sessions[place].order.timeoutCount)
+    }
+    /// The session that a peer's frames are sealed in now.
+    public func session(of peer: PeerIndex) -> Session? { peers[peer].sendingSession.map { peers[peer].sessions[$0] } }
+    /// Whether frames to the peer can be sealed and sent now.
+    public func isReachable(_ peer: PeerIndex) -> Bool {
+        peers[peer].sendingSession != nil && peers[peer].carrier != nil
+    }
+    /// Whether a handshake with the peer is under way.
+    public func isHandshaking(_ peer: PeerIndex) -> Bool { peers[peer].isHandshaking }
+    /// Why the last handshake failed; `nil` after a success.
+    public func lastFailure(_ peer: PeerIndex) -> HandshakeFailure? { peers[peer].lastFailure }
+    /// What relay `relay` said of this node's address; `nil` unless connected.
+    public func observedEndpoint(_ relay: Int) -> Endpoint? {
+        if case .ready(let ready) = links[relay].state { ready.welcome.observedEndpoint } else { nil }
+    }
+    /// The UDP port of the STUN service of relay `relay`, 0 when it has none; `nil` unless connected.
+    public func stunPort(of relay: Int) -> UInt16? {
+        if case .ready(let ready) = links[relay].state { ready.welcome.stunPort } else { nil }
+    }
+    /// Since when relay `relay` is connected; `nil` when it is not.
+    public func readySince(_ relay: Int) -> Instant? {
+        if case .ready(let ready) = links[relay].state { ready.since } else { nil }
+    }
+
+    /// How much a node holds for its peers' messages; for tests that nothing leaks.
+    package struct TableCounts: Equatable, Sendable {
+        package var tickets = 0
+        package var sessionIndices = 0
+        package var sessions = 0
+        package var handshakes = 0
+        package var directConnections = 0
+        package var relayChannels = 0
+    }
+
+    /// How much is held now.
+    package var tableCounts: TableCounts {
+        TableCounts(
+            tickets: tickets.count, sessionIndices: context.indices.liveCount,
+            sessions: peers.reduce(0) { $0 + $1.sessions.count },
+            handshakes: peers.reduce(0) { $0 + $1.handshakeCount },
+            directConnections: directPeers.count + dialledConnections.count,
+            relayChannels: links.reduce(0) { $0 + $1.channelCount })
+    }
+}

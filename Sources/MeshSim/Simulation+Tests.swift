@@ -1,0 +1,160 @@
+public import MeshBase
+internal import MeshCrypto
+public import MeshProtocol
+internal import MeshWire
+
+extension Simulation {
+    // MARK: - What a test does
+
+    /// Runs until virtual time `end`.
+    public mutating func run(until end: Instant) {
+        while let next = queue.next, next <= end, let (at, event) = queue.removeFirst() {
+            now = max(now, at)
+            handle(event)
+        }
+        now = max(now, end)
+    }
+
+    /// Runs for `milliseconds`.
+    public mutating func run(milliseconds: UInt64) { run(until: now.advanced(milliseconds: milliseconds)) }
+
+    /// Runs until `condition`, checked every `stepMilliseconds`. Returns whether it came true in time.
+    public mutating func run(
+        until condition: (Simulation) -> Bool, withinMilliseconds limit: UInt64, stepMilliseconds: UInt64 = 100
+    ) -> Bool {
+        let end = now.advanced(milliseconds: limit)
+        while !condition(self) {
+            guard now < end else { return false }
+            run(milliseconds: stepMilliseconds)
+        }
+        return true
+    }
+
+    /// Whether `from` can seal frames for `to` and send them.
+    public func isReachable(from: Int, to: Int) -> Bool {
+        guard let index = hosts[from].node.peerIndex(of: hosts[to].identity.id) else { return false }
+        return hosts[from].node.isReachable(index)
+    }
+
+    /// Whether every node reaches every other.
+    public var isMeshed: Bool {
+        hosts.indices.allSatisfy { from in hosts.indices.allSatisfy { $0 == from || isReachable(from: from, to: $0) } }
+    }
+
+    /// Sends a frame. Returns its number, or `nil` when there is no session.
+    public mutating func sendFrame(from: Int, to: Int) -> UInt64? {
+        guard let peer = hosts[from].node.peerIndex(of: hosts[to].identity.id),
+            let carrier = hosts[from].node.carrier(of: peer)
+        else { return nil }
+        let number = nextFrame
+        var record = [UInt8](repeating: 0, count: Session.frameOverheadByteCount + Self.frameByteCount)
+        for place in 0..<8 {
+            record[Session.contentOffset + place] = UInt8(truncatingIfNeeded: number >> UInt64(56 - 8 * place))
+        }
+        var bytes = record.mutableSpan
+        var span = bytes.mutableRawBytes
+        guard hosts[from].node.sealFrame(to: peer, byteCount: Self.frameByteCount, in: &span, at: now) != nil else {
+            return nil
+        }
+        nextFrame += 1
+        sentFrames[number] = (from, to)
+        send(record, by: carrier, from: from)
+        if let second = hosts[from].node.secondCarrier(of: peer) { send(record, by: second, from: from) }
+        armNode(from)
+        return number
+    }
+
+    /// Breaks the connection of a node and a relay.
+    public mutating func breakConnection(node: Int, relay: Int) {
+        guard let connection = hosts[node].connections[relay] else { return }
+        queue.add(.closed(node: node, relay: relay, connection: connection), at: now)
+    }
+
+    /// The node forgets everything but its identity.
+    public mutating func restartNode(_ index: Int) {
+        for relay in relays.indices { dropConnection(node: index, relay: relay) }
+        hosts[index].node = makeNode(
+            hosts[index].identity, peers: hosts.map(\.identity.id), candidates: hosts[index].candidates)
+        hosts[index].generation += 1
+        hosts[index].timerAt = nil
+        armNode(index)
+    }
+
+    /// The relay forgets everything but its identity.
+    public mutating func restartRelay(_ index: Int) throws {
+        for node in hosts.indices { breakConnection(node: node, relay: index) }
+        run(until: now)
+        relays[index].core = try makeSwitch(relays[index].identity)
+        relays[index].generation += 1
+        relays[index].nodes = [:]
+    }
+
+    // MARK: - Paths
+
+    /// The carrier of `from`'s records to `to`.
+    public func carrier(from: Int, to: Int) -> CarrierID? {
+        hosts[from].node.peerIndex(of: hosts[to].identity.id).flatMap { hosts[from].node.carrier(of: $0) }
+    }
+
+    /// Whether all records between the two go by UDP, both ways.
+    public func isDirect(_ one: Int, _ other: Int) -> Bool {
+        [(one, other), (other, one)].allSatisfy { from, to in
+            if case .udp = carrier(from: from, to: to) { true } else { false }
+        }
+    }
+
+    /// Whether all records between the two go by relay, both ways.
+    public func isRelayed(_ one: Int, _ other: Int) -> Bool {
+        [(one, other), (other, one)].allSatisfy { from, to in carrier(from: from, to: to)?.isRelay ?? false }
+    }
+
+    /// Whether a node is connected to a relay.
+    public func isConnected(_ node: Int, toRelay relay: Int) -> Bool { hosts[node].connections[relay] != nil }
+
+    /// Pairs of nodes that the relay forwards for.
+    public func pairCount(atRelay relay: Int) -> Int { relays[relay].core.pairCount }
+
+    /// Records that a node dropped, by reason.
+    public func recordRefusals(of node: Int) -> [RecordRefusal: UInt64] { hosts[node].node.recordRefusals }
+
+    /// A node's addresses change.
+    public mutating func setCandidates(_ endpoints: [Endpoint], of node: Int) {
+        hosts[node].candidates = endpoints.map { Candidate(source: .interface, transport: .udp, endpoint: $0) }
+        let candidates = hosts[node].candidates
+        drive(node) { $0.setLocalCandidates(candidates, at: $2, actions: &$1) }
+    }
+
+    /// People allow direct paths between two nodes, or want the relay.
+    public mutating func setDirectAllowed(_ isAllowed: Bool, _ one: Int, _ other: Int) {
+        for (from, to) in [(one, other), (other, one)] {
+            guard let peer = hosts[from].node.peerIndex(of: hosts[to].identity.id) else { continue }
+            drive(from) { $0.setDirectAllowed(isAllowed, for: peer, at: $2, actions: &$1) }
+        }
+    }
+
+    /// An attacker sends a datagram with a source of his choice.
+    public mutating func inject(_ bytes: [UInt8], from source: Endpoint, to node: Int, afterMilliseconds: UInt64) {
+        queue.add(.datagram(to: node, from: source, bytes), at: now.advanced(milliseconds: afterMilliseconds))
+    }
+
+    mutating func sendDatagram(_ bytes: [UInt8], to endpoint: Endpoint, from index: Int) {
+        guard var network = direct else { return }
+        let source = DirectNetwork.endpoint(of: index)
+        network.recorded?.append(.init(source: source, destination: endpoint, bytes: bytes))
+        guard let to = DirectNetwork.host(at: endpoint), hosts.indices.contains(to) else {
+            network.strayByteCounts[endpoint, default: 0] += bytes.count
+            return direct = network
+        }
+        let link = DirectNetwork.Link(index, to)
+        network.sentCounts[link, default: 0] += 1
+        direct = network
+        let isFrame = bytes.count == Session.frameOverheadByteCount + Self.frameByteCount
+        guard !network.cut.contains(link), !(network.dropsFrames && isFrame) else { return }
+        let extra = network.delays[link].map { Int64($0) - Int64(network.faults.delayMilliseconds) } ?? 0
+        for (delay, altered) in suffer(bytes, network.faults) {
+            queue.add(
+                .datagram(to: to, from: source, altered),
+                at: now.advanced(milliseconds: UInt64(max(Int64(delay) + extra, 0))))
+        }
+    }
+}
