@@ -1,4 +1,6 @@
 internal import MeshBase
+internal import MeshControl
+internal import MeshLinux
 internal import MeshProtocol
 internal import MeshTransport
 internal import MeshWire

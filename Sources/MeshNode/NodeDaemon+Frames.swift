@@ -1,8 +1,10 @@
 internal import MeshBase
 internal import MeshDataPlane
 internal import MeshEthernet
+internal import MeshLinux
 internal import MeshProtocol
 internal import MeshTransport
+internal import MeshWire
 internal import NIOCore
 
 extension NodeDaemon {

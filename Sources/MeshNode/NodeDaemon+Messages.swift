@@ -1,5 +1,7 @@
 internal import MeshBase
+internal import MeshDataPlane
 internal import MeshEthernet
+internal import MeshLinux
 internal import MeshProtocol
 internal import MeshTransport
 internal import MeshWire

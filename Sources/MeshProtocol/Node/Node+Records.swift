@@ -1,4 +1,5 @@
 public import MeshBase
+internal import MeshCrypto
 internal import MeshWire
 
 extension Node {

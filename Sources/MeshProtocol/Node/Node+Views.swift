@@ -1,4 +1,5 @@
 public import MeshBase
+internal import MeshWire
 
 extension Node {
     /// The number of peers; indices run from 0.
