@@ -20,6 +20,7 @@ extension NodeDaemon {
             return eventLoop.makeSucceededFuture(
                 .peers(PeerListing(peers: peers.indices.map(peerStatus), pending: pendingPeers())))
         case .ping(let text, let count): return ping(text, count: count)
+        case .path(let text, let choice): return answerPath(text, use: choice)
         case .down:
             stop()
             return eventLoop.makeSucceededFuture(.down)
@@ -56,14 +57,16 @@ extension NodeDaemon {
             observedAddress: node.observedEndpoint(relay).map { "\($0)" }, lastError: relays[relay].lastError)
     }
 
-    private func peerStatus(_ peer: PeerIndex) -> PeerStatus {
+    func peerStatus(_ peer: PeerIndex) -> PeerStatus {
         let now = BootClock.now()
         let record = peers[peer]
         let session = node.session(of: peer)
         return PeerStatus(
             id: "\(record.id)", name: record.name, state: record.state,
             sinceMilliseconds: now.milliseconds(since: record.since), path: node.carrier(of: peer).map(path),
-            rttMicroseconds: session?.roundTripNanoseconds.map { $0 / 1000 },
+            rttMicroseconds: (node.pathRoundTripNanoseconds(of: peer) ?? session?.roundTripNanoseconds).map {
+                $0 / 1000
+            }, paths: pathStatus(peer, at: now),
             session: session.map { session in
                 SessionStatus(
                     id: Self.hexadecimal(session.identifier),
@@ -103,16 +106,27 @@ extension NodeDaemon {
 
     // MARK: - Ping
 
-    private func ping(_ text: String, count: Int) -> EventLoopFuture<ControlResponse> {
+    /// The peer that a person named by its name, its ID or a unique beginning of that.
+    func find(_ text: String) throws(ControlFailure) -> PeerIndex {
         let matches = peers.indices.filter { peers[$0].name == text || "\(peers[$0].id)".hasPrefix(text.lowercased()) }
         guard let peer = matches.first, matches.count == 1 else {
             let problem = matches.isEmpty ? "no peer is called" : "more than one peer begins with"
-            return failed(.unknownPeer, "\(problem) \(text); `shadowmesh peers` lists them")
+            throw ControlFailure(
+                code: .unknownPeer, message: "\(problem) \(text); `shadowmesh peers` lists them")
         }
-        guard node.isReachable(peer) else {
-            let reason = peers[peer].lastError.map { ": \($0)" } ?? ""
-            return failed(.notConnected, "there is no session with \(peers[peer].label)\(reason)")
-        }
+        return peer
+    }
+
+    /// The answer to a request that needs a session with a peer.
+    func notConnected(_ peer: PeerIndex) -> EventLoopFuture<ControlResponse> {
+        let reason = peers[peer].lastError.map { ": \($0)" } ?? ""
+        return failed(.notConnected, "there is no session with \(peers[peer].label)\(reason)")
+    }
+
+    private func ping(_ text: String, count: Int) -> EventLoopFuture<ControlResponse> {
+        let peer: PeerIndex
+        do throws(ControlFailure) { peer = try find(text) } catch { return failed(error.code, error.message) }
+        guard node.isReachable(peer) else { return notConnected(peer) }
         let probes = (0..<max(1, count)).map { number in
             eventLoop.flatScheduleTask(in: .milliseconds(Int64(number) * Self.pingIntervalMilliseconds)) {
                 self.assumeIsolated { $0.sendPing(to: peer) }
@@ -124,7 +138,7 @@ extension NodeDaemon {
         }
     }
 
-    private func failed(_ code: ControlFailure.Code, _ text: String) -> EventLoopFuture<ControlResponse> {
+    func failed(_ code: ControlFailure.Code, _ text: String) -> EventLoopFuture<ControlResponse> {
         eventLoop.makeSucceededFuture(.failure(ControlFailure(code: code, message: text)))
     }
 

@@ -50,6 +50,7 @@ extension NodeDaemon {
                 "path changed",
                 metadata: metadata(
                     peer, ["from": "\(path(of: from))", "to": "\(path(of: to))", "reason": "\(reason.rawValue)"]))
+            settlePathWaits(at: now)
         case .pathSuspect(let peer, let carrier, let reason):
             logger.info(
                 "path in doubt",
@@ -58,6 +59,11 @@ extension NodeDaemon {
             logger.notice("path dead", metadata: metadata(peer, ["path": "\(path(of: carrier))"]))
         case .attemptFailed(let peer, let failure):
             logger.info("no direct path", metadata: metadata(peer, ["reason": "\(failure.rawValue)"]))
+            settlePathWaits(at: now, failure: (peer, failure.rawValue))
+        case .wishDropped(let peer, let endpoint):
+            logger.info(
+                "chosen path not taken: it does not answer", metadata: metadata(peer, ["path": "udp \(endpoint)"]))
+            settlePathWaits(at: now, failure: (peer, "the address does not answer"))
         case .unknownPeer(let id, let carrier):
             guard mayLogUnknown(at: now) else { return }
             logger.notice(

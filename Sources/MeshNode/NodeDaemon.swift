@@ -53,6 +53,7 @@ public actor NodeDaemon {
     var relays: [RelayRecord]
     var outboxes: [UInt64: Outbox] = [:]
     var pings: [UInt64: PingWait] = [:]
+    var pathWaits: [PathWait] = []
     var counters: [String: UInt64] = [:]
     let pool: NIOThreadPool
     let port: TapPort
@@ -143,6 +144,7 @@ public actor NodeDaemon {
         for outbox in outboxes.values { outbox.connection.close(code: 1001, text: "the node stops") }
         for wait in pings.values { wait.promise.succeed(PingReport.Probe(path: "none", rttMicroseconds: nil)) }
         pings = [:]
+        settlePathWaits(at: now)
         for _ in 0..<20 where !outboxes.isEmpty { try? await Task.sleep(for: .milliseconds(25)) }
         reader?.stop()
         logger.notice("stopped")
@@ -160,6 +162,7 @@ public actor NodeDaemon {
         perform(actions, at: now)
         runSwitchTimers(at: now)
         expirePings(at: now)
+        settlePathWaits(at: now)
         flush()
         arm(at: now)
     }

@@ -128,7 +128,7 @@ extension Simulation {
     public mutating func setDirectAllowed(_ isAllowed: Bool, _ one: Int, _ other: Int) {
         for (from, to) in [(one, other), (other, one)] {
             guard let peer = hosts[from].node.peerIndex(of: hosts[to].identity.id) else { continue }
-            drive(from) { $0.setDirectAllowed(isAllowed, for: peer, at: $2, actions: &$1) }
+            drive(from) { $0.setPathWish(isAllowed ? .automatic : .relay, for: peer, at: $2, actions: &$1) }
         }
     }
 

@@ -30,6 +30,6 @@ struct ShadowMesh: AsyncParsableCommand {
         version: ShadowMeshVersion.text,
         subcommands: [
             InitCommand.self, IDCommand.self, ConfigCommand.self, UpCommand.self, RelayCommand.self,
-            StatusCommand.self, PeersCommand.self, PingCommand.self, DownCommand.self,
+            StatusCommand.self, PeersCommand.self, PingCommand.self, PathCommand.self, DownCommand.self,
         ])
 }

@@ -46,14 +46,23 @@ import Testing
             let probe = PingReport.Probe(path: "relay wss://r", rttMicroseconds: 41_200)
             let probes = [PingReport.Probe](repeating: probe, count: count)
             return loop.makeSucceededFuture(.ping(PingReport(id: "x", name: "home", probes: probes)))
+        case .path: return loop.makeSucceededFuture(.path(pathReport))
         case .down: return loop.makeSucceededFuture(.down)
         }
     }
+
+    private static let pathReport = PathReport(
+        peer: StatusTextTests.sample.peers[0],
+        outcome: .init(
+            choice: "relay", isMet: true, from: "udp 192.0.2.1:4000", to: "relay r", milliseconds: 90, text: "x"))
 
     @Test func everyRequestRoundTrips() async throws {
         try await serving { path, directory in
             let client = ControlClient(socket: path)
             #expect(try await client.send(.status) == .status(StatusTextTests.sample))
+            for use in [nil, .automatic, .relay, .direct, PathChoice(text: "[2001:db8::7]:40312")] {
+                #expect(try await client.send(.path(peer: "home", use: use)) == .path(Self.pathReport))
+            }
             let pending = PeerListing(pending: StatusTextTests.sample.pending)
             #expect(try await client.send(.peers(pending: true)) == .peers(pending))
             let listing = PeerListing(peers: StatusTextTests.sample.peers)
@@ -100,9 +109,14 @@ import Testing
     @Test(arguments: [
         ("garbage", "bad_request", "not a JSON object"), ("{}", "bad_request", "\\\"version\\\" is missing"),
         ("[]", "bad_request", ""), ("\u{0}\u{1}", "bad_request", "not a JSON"),
-        ("{\"version\":1,\"request\":\"fly\"}", "bad_request", "known are status, peers, ping, down"),
+        ("{\"version\":1,\"request\":\"fly\"}", "bad_request", "known are status, peers, ping, path, down"),
         ("{\"version\":2,\"request\":\"status\"}", "unsupported_version", "version 2"),
         ("{\"version\":\"1\",\"request\":\"status\"}", "bad_request", "\\\"version\\\" is of the wrong type"),
+        ("{\"version\":1,\"request\":\"path\"}", "bad_request", "path needs a peer"),
+        (
+            "{\"version\":1,\"request\":\"path\",\"peer\":\"x\",\"use\":\"192.0.2.1\"}", "bad_request",
+            "none of auto, relay, direct and ADDRESS:PORT"
+        ),
         ("{\"version\":1,\"request\":\"ping\"}", "bad_request", "needs a peer"), ("", "bad_request", "not a JSON"),
     ])
     func aBadRequestIsAnsweredAndTheConnectionGoesOn(line: String, code: String, words: String) async throws {

@@ -21,6 +21,16 @@ import Testing
                 id: idText(3), name: "belgium-rpi", state: .established, sinceMilliseconds: 125_000,
                 path: "relay wss://a-relay-with-a-rather-long-name.frankfurt.example:8443/mesh",
                 rttMicroseconds: 82_100,
+                paths: PathStatus(
+                    sinceMilliseconds: 61_000, wish: "relay", lossPercent: 1.25, suspicion: "a poll was not answered",
+                    suspectMilliseconds: 350, lateFrames: 2, waitsInVain: 1,
+                    candidates: [
+                        CandidateStatus(
+                            address: "[2001:db8:1234:5678:9abc:def0:1234:5678]:50123", transport: "udp",
+                            source: "interface", state: "in use", rttMicroseconds: 30_100),
+                        CandidateStatus(
+                            address: "192.0.2.1:4000", transport: "udp", source: "port mapping", state: "unanswered"),
+                    ], lastFailure: "no address of the peer answered", nextAttemptMilliseconds: 42_000),
                 session: SessionStatus(
                     id: "00112233445566778899aabbccddeeff", ageMilliseconds: 125_000, epoch: 3, rekeys: 3),
                 handshake: HandshakeStatus(durationMicroseconds: 93_100, cpuMicroseconds: 4_100, bytes: 17_204),
@@ -55,6 +65,8 @@ import Testing
             "82.1 ms", "1.2 MB", "999.9 GB", "epoch 3, 3 rekeys", PeerStatus.suiteName,
             "93.1 ms, CPU 4.1 ms, 17204 bytes",
             "HELLO sent 42.0 ms", "first frame 1.5 s", "replayed 2, not_authentic 1", "relay lost for 1.2 s",
+            "for 1 min 1 s, rtt 82.1 ms, loss 1.3 %", "a poll was not answered, for 350 ms", "chosen     relay",
+            "2 frames late, 1 waits in vain", "next attempt in 42 s", "192.0.2.1:4000", "unanswered", "30.1 ms",
             "unreachable", "999 ms", idText(5), "1 d 1 h", "unknown_peer 7, relay_bad_message 1",
         ] {
             let isThere = text.replacing("\n             ", with: " ").contains(words)

@@ -9,6 +9,7 @@ enum ControlCoding {
         var peer: String?
         var count: Int?
         var pending: Bool?
+        var use: String?
     }
 
     /// One answer as it is sent: `result` names the field that is filled.
@@ -18,6 +19,7 @@ enum ControlCoding {
         var status: NodeStatus?
         var peers: PeerListing?
         var ping: PingReport?
+        var path: PathReport?
         var failure: ControlFailure?
     }
 
@@ -27,6 +29,7 @@ enum ControlCoding {
         case .status: break
         case .peers(let pending): (envelope.request, envelope.pending) = ("peers", pending)
         case .ping(let peer, let count): (envelope.request, envelope.peer, envelope.count) = ("ping", peer, count)
+        case .path(let peer, let use): (envelope.request, envelope.peer, envelope.use) = ("path", peer, use?.text)
         case .down: envelope.request = "down"
         }
         return try json(envelope)
@@ -38,6 +41,7 @@ enum ControlCoding {
         case .status(let status): (envelope.result, envelope.status) = ("status", status)
         case .peers(let peers): (envelope.result, envelope.peers) = ("peers", peers)
         case .ping(let ping): (envelope.result, envelope.ping) = ("ping", ping)
+        case .path(let path): (envelope.result, envelope.path) = ("path", path)
         case .down: break
         case .failure(let failure): (envelope.result, envelope.failure) = ("failure", failure)
         }
@@ -56,10 +60,17 @@ enum ControlCoding {
         case "status": return .status
         case "peers": return .peers(pending: envelope.pending ?? false)
         case "down": return .down
-        case "ping":
-            guard let peer = envelope.peer, (1...ControlRequest.peerByteCountMax).contains(peer.utf8.count) else {
-                throw ControlFailure(code: .badRequest, message: "ping needs a peer: its name or its ID")
+        case "path":
+            let peer = try peer(of: envelope)
+            guard let text = envelope.use else { return .path(peer: peer, use: nil) }
+            guard let choice = PathChoice(text: text) else {
+                let found = ConfigurationValue.shortened(text)
+                throw ControlFailure(
+                    code: .badRequest, message: "\"\(found)\" is none of auto, relay, direct and ADDRESS:PORT")
             }
+            return .path(peer: peer, use: choice)
+        case "ping":
+            let peer = try peer(of: envelope)
             let count = envelope.count ?? 1
             guard (1...ControlRequest.pingCountMax).contains(count) else {
                 let message = "ping takes a count from 1 to \(ControlRequest.pingCountMax)"
@@ -67,10 +78,18 @@ enum ControlCoding {
             }
             return .ping(peer: peer, count: count)
         default:
-            let known = "status, peers, ping, down"
+            let known = "status, peers, ping, path, down"
             let found = ConfigurationValue.shortened(envelope.request)
             throw ControlFailure(code: .badRequest, message: "unknown request \"\(found)\"; known are \(known)")
         }
+    }
+
+    private static func peer(of envelope: RequestEnvelope) throws(ControlFailure) -> String {
+        guard let peer = envelope.peer, (1...ControlRequest.peerByteCountMax).contains(peer.utf8.count) else {
+            let message = "\(envelope.request) needs a peer: its name or its ID"
+            throw ControlFailure(code: .badRequest, message: message)
+        }
+        return peer
     }
 
     static func response(from line: [UInt8]) throws(ControlFailure) -> ControlResponse {
@@ -83,15 +102,21 @@ enum ControlCoding {
                     + "restart the daemon after an upgrade")
         }
         let envelope = try decode(ResponseEnvelope.self, from: line)
-        switch (envelope.result, envelope.status, envelope.peers, envelope.ping, envelope.failure) {
-        case ("status", let status?, _, _, _): return .status(status)
-        case ("peers", _, let peers?, _, _): return .peers(peers)
-        case ("ping", _, _, let ping?, _): return .ping(ping)
-        case ("failure", _, _, _, let failure?): return .failure(failure)
-        case ("down", _, _, _, _): return .down
-        default:
-            let found = ConfigurationValue.shortened(envelope.result)
-            throw ControlFailure(code: .badRequest, message: "the daemon answered \"\(found)\", which is unknown")
+        if let response = response(in: envelope) { return response }
+        let found = ConfigurationValue.shortened(envelope.result)
+        throw ControlFailure(code: .badRequest, message: "the daemon answered \"\(found)\", which is unknown")
+    }
+
+    /// What the field named by `result` holds; `nil` when it is missing or the name is unknown.
+    private static func response(in envelope: ResponseEnvelope) -> ControlResponse? {
+        switch envelope.result {
+        case "status": envelope.status.map { .status($0) }
+        case "peers": envelope.peers.map { .peers($0) }
+        case "ping": envelope.ping.map { .ping($0) }
+        case "path": envelope.path.map { .path($0) }
+        case "failure": envelope.failure.map { .failure($0) }
+        case "down": .down
+        default: nil
         }
     }
 

@@ -8,6 +8,8 @@ public enum ControlRequest: Sendable, Hashable {
     case peers(pending: Bool)
     /// `count` probes inside the session with a peer, named by its name, its ID, or a unique beginning of its ID.
     case ping(peer: String, count: Int)
+    /// The paths to a peer, named as for `ping`; with a choice also to take the path chosen, and what came of it.
+    case path(peer: String, use: PathChoice?)
     /// To shut down.
     case down
 
@@ -27,6 +29,8 @@ public enum ControlResponse: Sendable, Hashable {
     case peers(PeerListing)
     /// To ``ControlRequest/ping(peer:count:)``.
     case ping(PingReport)
+    /// To ``ControlRequest/path(peer:use:)``.
+    case path(PathReport)
     /// To ``ControlRequest/down``: shutting down has begun.
     case down
     /// To a request that could not be served.
@@ -88,6 +92,8 @@ public struct ControlFailure: Error, Sendable, Hashable, Codable, CustomStringCo
         case unsupportedVersion = "unsupported_version"
         /// No configured peer has that name or ID, or more than one has.
         case unknownPeer = "unknown_peer"
+        /// The peer has no such address.
+        case unknownAddress = "unknown_address"
         /// The peer has no session now.
         case notConnected = "not_connected"
         /// All connections of the control socket are in use.

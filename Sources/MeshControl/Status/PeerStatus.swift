@@ -25,8 +25,10 @@ public struct PeerStatus: Sendable, Hashable, Codable {
     public var sinceMilliseconds: UInt64
     /// The path in use, such as `relay wss://relay.example` or `wss-direct 192.0.2.1:443`.
     public var path: String?
-    /// Round trip inside the session, last measured.
+    /// Round trip on the path in use where it is known, else inside the session.
     public var rttMicroseconds: UInt64?
+    /// The path in use and the others; absent from daemons without direct paths.
+    public var paths: PathStatus?
     /// The session, while there is one.
     public var session: SessionStatus?
     /// The last handshake that completed.
@@ -43,7 +45,8 @@ public struct PeerStatus: Sendable, Hashable, Codable {
     /// Makes the status of a peer.
     public init(
         id: String, name: String? = nil, state: State, sinceMilliseconds: UInt64, path: String? = nil,
-        rttMicroseconds: UInt64? = nil, session: SessionStatus? = nil, handshake: HandshakeStatus? = nil,
+        rttMicroseconds: UInt64? = nil, paths: PathStatus? = nil, session: SessionStatus? = nil,
+        handshake: HandshakeStatus? = nil,
         traffic: TrafficStatus = .init(), losses: [String: UInt64] = [:], lastError: String? = nil,
         steps: [ConnectionStep] = []
     ) {
@@ -53,6 +56,7 @@ public struct PeerStatus: Sendable, Hashable, Codable {
         self.sinceMilliseconds = sinceMilliseconds
         self.path = path
         self.rttMicroseconds = rttMicroseconds
+        self.paths = paths
         self.session = session
         self.handshake = handshake
         self.traffic = traffic

@@ -121,7 +121,7 @@ extension StatusText {
                 wrapped("session", ["\(id), \(age) old", "epoch \(session.epoch)", "\(session.rekeys) rekeys"]))
             lines.append(wrapped("suite", [session.suite]))
         }
-        if let path = peer.path { lines.append(wrapped("path", [path])) }
+        lines += paths(of: peer)
         if let handshake = peer.handshake {
             let duration = Quantity.time(microseconds: handshake.durationMicroseconds)
             let cpu = Quantity.time(microseconds: handshake.cpuMicroseconds)
@@ -139,7 +139,7 @@ extension StatusText {
         return (["\(title)  \(peer.id)"] + lines).joined(separator: "\n")
     }
 
-    private static func rtt(_ microseconds: UInt64?) -> String {
+    static func rtt(_ microseconds: UInt64?) -> String {
         microseconds.map { Quantity.time(microseconds: $0) } ?? "-"
     }
 
@@ -156,9 +156,11 @@ extension StatusText {
             .map { "\($0.key) \($0.value)" }
     }
 
+    /// Columns before the items of a label.
+    static let indent = 13
+
     /// A label and its items, separated by commas, on as many lines as they need.
-    private static func wrapped(_ label: String, _ items: [String]) -> String {
-        let indent = 13
+    static func wrapped(_ label: String, _ items: [String]) -> String {
         let margin = String(repeating: " ", count: indent)
         var lines: [String] = []
         var line = "  " + label + margin.dropFirst(2 + label.count)

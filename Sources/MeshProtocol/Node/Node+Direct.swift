@@ -57,11 +57,15 @@ extension Node {
         }
     }
 
-    /// Allows direct paths to a peer, or moves it to the relay, losing nothing on the way.
-    public mutating func setDirectAllowed(
-        _ isAllowed: Bool, for peer: PeerIndex, at now: Instant, actions: inout [NodeAction]
-    ) {
-        run(peer, at: now, actions: &actions) { machine, _, _ in machine.setDirectAllowed(isAllowed, at: now) }
+    /// Takes a person's wish for the path to a peer; frames follow it without loss. An address is proven again before
+    /// it is used. Returns `false` for an address that is not known to be the peer's.
+    @discardableResult
+    public mutating func setPathWish(
+        _ wish: PathWish, for peer: PeerIndex, at now: Instant, actions: inout [NodeAction]
+    ) -> Bool {
+        var isKnown = false
+        run(peer, at: now, actions: &actions) { machine, _, _ in isKnown = machine.setPathWish(wish, at: now) }
+        return isKnown
     }
 
     /// Frames that waited for their turn while their sender changed its path: take them after each `open`, behind the

@@ -20,6 +20,14 @@ extension Node {
     public func pathSince(of peer: PeerIndex) -> Instant { peers[peer].paths.currentSince }
     /// Why the path in use is in doubt; `nil` when it is not.
     public func pathSuspicion(of peer: PeerIndex) -> PathSuspicion? { peers[peer].paths.liveness?.suspicion?.reason }
+    /// Since when the path in use is in doubt; `nil` when it is not.
+    public func pathSuspectSince(of peer: PeerIndex) -> Instant? { peers[peer].paths.liveness?.suspicion?.since }
+    /// Frames lost of 1,000 sent lately on the direct path in use; `nil` when none is, or none were.
+    public func pathLossPermille(of peer: PeerIndex) -> UInt64? { peers[peer].paths.liveness?.loss.permille }
+    /// What a person wants of the path to the peer.
+    public func pathWish(of peer: PeerIndex) -> PathWish { peers[peer].paths.wish }
+    /// When direct paths to the peer are looked for again by themselves; `nil` when that is not planned.
+    public func nextAttemptAt(of peer: PeerIndex) -> Instant? { peers[peer].paths.prober?.nextAttemptAt }
     /// Smoothed round trip of the direct path in use, in nanoseconds; `nil` when none is.
     public func pathRoundTripNanoseconds(of peer: PeerIndex) -> UInt64? {
         peers[peer].paths.liveness?.roundTrip.smoothedNanoseconds

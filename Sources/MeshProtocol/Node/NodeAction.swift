@@ -60,6 +60,8 @@ public enum NodeEvent: Sendable {
     case pathDead(PeerIndex, CarrierID)
     /// No direct path was found; it is tried again later.
     case attemptFailed(PeerIndex, DirectAttemptFailure)
+    /// A person's wish for an address ended: it does not answer.
+    case wishDropped(PeerIndex, Endpoint)
     /// A node that is not configured as a peer asked for a session.
     case unknownPeer(PeerID, CarrierID)
 }
@@ -97,5 +99,5 @@ public enum PathChangeReason: String, Sendable {
     case better = "a better path was proven"
     case dead = "the path before is dead"
     case closed = "the connection before was closed"
-    case chosen = "direct paths are not wanted"
+    case chosen = "a person chose it"
 }

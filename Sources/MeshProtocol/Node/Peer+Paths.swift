@@ -105,7 +105,7 @@ extension Peer {
                 actions.append(.send(isDead ? next : old, sessions[place].sealed(.pathEnd, end.bytes, at: now)))
             }
             let reason: PathChangeReason =
-                if !isDead { paths.isDirectAllowed ? .better : .chosen } else { old.isDatagram ? .dead : .closed }
+                if !isDead { paths.isWished(next) ? .chosen : .better } else { old.isDatagram ? .dead : .closed }
             actions.append(.event(.pathChanged(index, from: old, to: next, reason)))
         }
         paths.moved(to: next, at: now)
@@ -279,10 +279,18 @@ extension Peer {
         _ = paths.updateLiveness { $0.check(at: now) }
     }
 
-    /// Allows or forbids direct paths.
-    mutating func setDirectAllowed(_ isAllowed: Bool, at now: Instant) {
-        paths.isDirectAllowed = isAllowed
-        if isAllowed { paths.updateProber { $0.start(at: now) } }
+    /// Takes a person's wish. Returns `false` for an address that is not known to be the peer's.
+    mutating func setPathWish(_ wish: PathWish, at now: Instant) -> Bool {
+        switch wish {
+        case .relay: break
+        case .automatic: paths.updateProber { $0.start(at: now) }
+        case .address(let endpoint):
+            var isKnown = false
+            paths.updateProber { isKnown = $0.prove(endpoint, at: now) }
+            guard isKnown else { return false }
+        }
+        paths.wish = wish
+        return true
     }
 
     // MARK: - Time
@@ -298,6 +306,7 @@ extension Peer {
         var steps: [PathProber.Step] = []
         paths.updateProber { $0.timedOut(isDirect: isDirect, entropy: &context.entropy, at: now, steps: &steps) }
         perform(steps, place, at: now, actions: &actions)
+        if let wanted = paths.dropsVainWish(at: now) { actions.append(.event(.wishDropped(index, wanted))) }
         let hasAlternative = hasAlternative
         guard let current = paths.current,
             let due = paths.updateLiveness({ $0.timedOut(hasAlternative: hasAlternative, at: now) })

@@ -29,6 +29,7 @@ struct PathLiveness: Sendable {
 
     private(set) var roundTrip = RoundTripEstimator()
     private(set) var suspicion: (reason: PathSuspicion, since: Instant)?
+    private(set) var loss = PathLoss()
     private var pending: [Pending] = []
     private var nextNumber: UInt64
     private var pollAt: Instant?
@@ -84,6 +85,7 @@ struct PathLiveness: Sendable {
         let poll = pending[place]
         roundTrip.sample(nanoseconds: now.nanoseconds(since: poll.sentAt))
         pending.removeFirst(place + 1)
+        loss.note(sentFrameCount: poll.sentFrameCount, arrivedFrameCount: answer.frameCount, at: now)
         if answer.frameCount > arrivedFrameCount || poll.sentFrameCount <= progressFrameCount {
             arrivedFrameCount = answer.frameCount
             progressFrameCount = max(progressFrameCount, poll.sentFrameCount)

@@ -1,6 +1,6 @@
 public import MeshBase
 internal import MeshCrypto
-internal import MeshWire
+public import MeshWire
 
 /// Looks for addresses at which a peer can be reached directly.
 ///
@@ -42,7 +42,8 @@ struct PathProber: Sendable {
     private struct Target: Sendable {
         let endpoint: Endpoint
         let pathID: UInt32
-        var isNamed: Bool
+        /// How the peer learned of it; `nil`: this node learned it from what came.
+        var source: Candidate.Source?
         var sentCount = 0
         var nextAt: Instant?
         var outstanding: [Outstanding] = []
@@ -51,9 +52,12 @@ struct PathProber: Sendable {
         /// Bytes that came from an address minus bytes sent to it.
         var credit = 0
         var hasAnsweredLast = false
+        /// Whether it answered a challenge of this attempt.
+        var isProvenAnew = false
         /// Whether the peer has challenged this node from there: then both sides know the path.
         var wasChallenged = false
         var blockedUntil: Instant?
+        var isNamed: Bool { source != nil }
     }
 
     private enum State: Sendable {
@@ -89,22 +93,24 @@ struct PathProber: Sendable {
     /// The peer's list of addresses. Returns whether it differs from the one before.
     mutating func name(_ candidates: [Candidate]) -> Bool {
         var endpoints: [Endpoint] = []
+        var sources: [Endpoint: Candidate.Source] = [:]
         for candidate in candidates.prefix(SessionParameters.candidatesMax)
         where candidate.transport == .udp && candidate.endpoint.isUsable(allowsLoopback: allowsLoopback) {
-            if !endpoints.contains(candidate.endpoint) { endpoints.append(candidate.endpoint) }
+            if sources[candidate.endpoint] == nil { endpoints.append(candidate.endpoint) }
+            sources[candidate.endpoint] = sources[candidate.endpoint] ?? candidate.source
         }
         guard Set(endpoints) != Set(targets.lazy.filter(\.isNamed).map(\.endpoint)) else { return false }
         // One that is valid stays known though the peer names it no more: it may be in use.
         targets.removeAll { $0.isNamed && $0.validAt == nil && !endpoints.contains($0.endpoint) }
-        for place in targets.indices { targets[place].isNamed = endpoints.contains(targets[place].endpoint) }
+        for place in targets.indices { targets[place].source = sources[targets[place].endpoint] }
         for endpoint in endpoints where !targets.contains(where: { $0.endpoint == endpoint }) {
-            add(endpoint, isNamed: true)
+            add(endpoint, source: sources[endpoint])
         }
         return true
     }
 
-    private mutating func add(_ endpoint: Endpoint, isNamed: Bool) {
-        targets.append(Target(endpoint: endpoint, pathID: nextPathID, isNamed: isNamed))
+    private mutating func add(_ endpoint: Endpoint, source: Candidate.Source?) {
+        targets.append(Target(endpoint: endpoint, pathID: nextPathID, source: source))
         nextPathID &+= 1
     }
 
@@ -117,7 +123,7 @@ struct PathProber: Sendable {
             guard let oldest = learned.first(where: { targets[$0].validAt == nil }) ?? learned.first else { return nil }
             targets.remove(at: oldest)
         }
-        add(endpoint, isNamed: false)
+        add(endpoint, source: nil)
         return targets.count - 1
     }
 
@@ -137,10 +143,23 @@ struct PathProber: Sendable {
 
     private mutating func begin(at now: Instant) {
         state = .attempting(until: now.advanced(milliseconds: Self.attemptMilliseconds))
-        for place in targets.indices {
-            targets[place].sentCount = 0
-            targets[place].nextAt = now
-        }
+        for place in targets.indices { expectAnswer(place, at: now) }
+    }
+
+    private mutating func expectAnswer(_ place: Int, at now: Instant) {
+        targets[place].sentCount = 0
+        targets[place].nextAt = now
+        // Also of one that is valid: since then the network may have changed, or a translator have forgotten it.
+        targets[place].isProvenAnew = false
+    }
+
+    /// A person wants this address, though it may be blocked. Returns whether it is known.
+    mutating func prove(_ endpoint: Endpoint, at now: Instant) -> Bool {
+        guard let place = targets.firstIndex(where: { $0.endpoint == endpoint }) else { return false }
+        targets[place].blockedUntil = nil
+        state = .attempting(until: now.advanced(milliseconds: Self.attemptMilliseconds))
+        expectAnswer(place, at: now)
+        return true
     }
 
     /// The path to `endpoint` is dead, or too bad to be used for `blockedMilliseconds`.
@@ -218,12 +237,19 @@ struct PathProber: Sendable {
         targets[place].roundTripNanoseconds = now.nanoseconds(since: sent.sentAt)
         let wasValid = targets[place].validAt != nil
         targets[place].validAt = now
+        targets[place].isProvenAnew = true
         if !wasValid {
             steps.append(.validated(endpoint, roundTripNanoseconds: targets[place].roundTripNanoseconds))
         }
     }
 
     // MARK: - Views
+
+    /// Whether addresses are being challenged.
+    var isAttempting: Bool { if case .attempting = state { true } else { false } }
+
+    /// When the next attempt begins by itself; `nil` when none is planned.
+    var nextAttemptAt: Instant? { if case .waiting(let until) = state { until } else { nil } }
 
     /// Whether records may be sent to the address.
     func isValid(_ endpoint: Endpoint) -> Bool {
@@ -261,7 +287,7 @@ struct PathProber: Sendable {
                     .unanswered
                 }
             return PathCandidateStatus(
-                endpoint: target.endpoint, isNamedByPeer: target.isNamed, state: state,
+                endpoint: target.endpoint, source: target.source, state: state,
                 roundTripNanoseconds: target.validAt == nil ? nil : target.roundTripNanoseconds)
         }
     }
@@ -310,7 +336,7 @@ struct PathProber: Sendable {
         _ place: Int, entropy: inout EntropySource, at now: Instant, steps: inout [Step]
     ) {
         guard let due = targets[place].nextAt, now >= due else { return }
-        let isDone = targets[place].validAt != nil && targets[place].wasChallenged
+        let isDone = targets[place].isProvenAnew && targets[place].wasChallenged
         guard !isDone, targets[place].sentCount < Self.challengesMax,
             recordByteCount <= DirectAttemptFailure.recordByteCountMax
         else { return targets[place].nextAt = nil }
@@ -365,8 +391,8 @@ public struct PathCandidateStatus: Equatable, Sendable {
 
     /// The address.
     public let endpoint: Endpoint
-    /// Whether the peer named it; otherwise it was learned from what came.
-    public let isNamedByPeer: Bool
+    /// How the peer learned of it; `nil` when this node learned it from what came.
+    public let source: Candidate.Source?
     /// What is known of it.
     public let state: State
     /// Round trip of the last challenge in nanoseconds; `nil` unless it answered.

@@ -36,8 +36,8 @@ struct PeerPaths: Sendable {
     private(set) var liveness: PathLiveness?
     private(set) var prober: PathProber?
     private var shortLives: UInt64 = 0
-    /// Whether direct paths may be used; people may want the relay.
-    var isDirectAllowed = true
+    /// What a person wants.
+    var wish = PathWish.automatic
     /// A ping by relay before the frames follow it by choice: the peer must not be closing the channel.
     private var relayPing: (identifier: UInt64, carrier: CarrierID, sentAt: Instant)?
     private(set) var confirmedRelay: CarrierID?
@@ -57,12 +57,35 @@ struct PeerPaths: Sendable {
         self.prober = prober
         current = nil
         liveness = nil
+        // Another session's keys have proven no address yet.
+        if case .address = wish { wish = .automatic }
         confirmedRelay = nil
         relayPing = nil
         self.prober?.start(at: now)
     }
 
     // MARK: - Choice
+
+    /// Whether direct paths may be used.
+    var isDirectAllowed: Bool { wish != .relay }
+
+    /// Whether frames go by `carrier` because a person wants it.
+    func isWished(_ carrier: CarrierID) -> Bool {
+        switch (wish, carrier) {
+        case (.relay, .relay): true
+        case (.address(let wanted), .udp(let endpoint)): wanted == endpoint
+        default: false
+        }
+    }
+
+    /// Whether a wish for an address is over: an attempt ended and it is not proven. Then it is forgotten.
+    mutating func dropsVainWish(at now: Instant) -> Endpoint? {
+        guard case .address(let wanted) = wish, wanted != currentEndpoint, let prober, !prober.isAttempting,
+            !prober.usable(at: now).contains(where: { $0.endpoint == wanted })
+        else { return nil }
+        wish = .automatic
+        return wanted
+    }
 
     /// The best address now; the one in use is left only for a clearly better one.
     func bestEndpoint(at now: Instant) -> Endpoint? {
@@ -71,6 +94,7 @@ struct PeerPaths: Sendable {
         if let current = currentEndpoint, prober.isValid(current), !usable.contains(where: { $0.endpoint == current }) {
             usable.append((current, prober.roundTripNanoseconds(of: current)))
         }
+        if case .address(let wanted) = wish, usable.contains(where: { $0.endpoint == wanted }) { return wanted }
         func cost(_ path: (endpoint: Endpoint, roundTripNanoseconds: UInt64)) -> UInt64 {
             let bonus = path.endpoint.address.isVersion6 ? Self.version6BonusNanoseconds : 0
             return path.roundTripNanoseconds > bonus ? path.roundTripNanoseconds - bonus : 0
@@ -101,6 +125,7 @@ struct PeerPaths: Sendable {
     /// The direct path in use is dead: it has to be proven again.
     mutating func currentDied(at now: Instant) {
         guard let endpoint = currentEndpoint else { return }
+        if wish == .address(endpoint) { wish = .automatic }
         let isShort = now.milliseconds(since: currentSince) < Self.shortLifeMilliseconds
         shortLives = isShort ? shortLives + 1 : 0
         var blocked: UInt64 = 0
