@@ -28,7 +28,12 @@ struct NodeSetUp {
             identity: identity, peers: peers.map(\.id), relays: relays.map(\.id), parameters: parameters)
         made.relayTokens = relayTokens
         made.usesDatagrams = configuration.mode == .auto && !relays.isEmpty
-        made.afterDirect = .standby
+        made.afterDirect =
+            switch configuration.afterDirect {
+            case .auto: .auto
+            case .disconnect: .disconnect
+            case .standby: .standby
+            }
         if configuration.mode != .relay {
             made.dialledPeers = Set(peers.filter { $0.address != nil }.map(\.id))
         }

@@ -58,6 +58,8 @@ struct NodeOverrides: ParsableArguments {
     var tapMac: String?
     @Option(help: "Where to listen for direct connections.")
     var listenAddress: String?
+    @Option(help: "Relay connections while every peer is reached directly: auto, disconnect or standby.")
+    var afterDirect: String?
     @Option(help: "Path of the control socket.")
     var controlSocket: String?
     @Option(help: "Group that may use the control socket.")
@@ -76,6 +78,7 @@ struct NodeOverrides: ParsableArguments {
         [
             "mode": mode, "identity": identity, "passphrase_file": passphraseFile, "tap.name": tapName,
             "tap.address": tapAddress, "tap.mtu": tapMtu, "tap.mac": tapMac, "listen_address": listenAddress,
+            "after_direct": afterDirect,
             "control.socket": controlSocket, "control.group": controlGroup, "logging.level": loggingLevel,
             "logging.format": loggingFormat, "heartbeat_interval": heartbeatInterval,
             "key_rotation_interval": keyRotationInterval,

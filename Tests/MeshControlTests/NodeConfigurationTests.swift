@@ -14,6 +14,7 @@ import Testing
         #expect(expected.tap.mtu == 1400)
         #expect(expected.heartbeatIntervalSeconds == 15)
         #expect(expected.keyRotationIntervalSeconds == 300)
+        #expect(expected.afterDirect == .auto)
     }
 
     @Test func everyKeyIsRead() throws {
@@ -35,6 +36,7 @@ import Testing
                 name: home
                 address: home.example:443
               - public_key: \(key)
+            after_direct: disconnect
             listen_address: "[::]:443"
             control: {socket: /tmp/c.sock, group: wheel}
             logging: {level: debug, format: json}
@@ -56,6 +58,7 @@ import Testing
         #expect(configuration.listenAddress?.description == "[::]:443")
         #expect(configuration.control == .init(socket: "/tmp/c.sock", group: "wheel"))
         #expect(configuration.logging == LoggingConfiguration(level: .debug, format: .json))
+        #expect(configuration.afterDirect == .disconnect)
         #expect(configuration.heartbeatIntervalSeconds == 5)
         #expect(configuration.keyRotationIntervalSeconds == 86_400)
     }
@@ -88,6 +91,8 @@ import Testing
         ("listen_address: 0.0.0.0", 1, 17, "listen_address", .invalidValue, "the port is missing"),
         ("listen_address: host:443", 1, 17, "listen_address", .invalidValue, "0.0.0.0:443"),
         ("logging:\n  level: loud", 2, 10, "logging.level", .invalidValue, "one of trace, debug, info"),
+        ("after_direct: stanby", 1, 15, "after_direct", .invalidValue, "did you mean \"standby\"?"),
+        ("after_direct: [auto]", 1, 15, "after_direct", .wrongType, "one of auto, disconnect, standby"),
         ("heartbeat_interval: 0", 1, 21, "heartbeat_interval", .outOfRange, "seconds from 1 to 300"),
         ("key_rotation_interval: 86401", 1, 24, "key_rotation_interval", .outOfRange, "86400"),
         ("relays: wss://a", 1, 9, "relays", .wrongType, "expected a list"),

@@ -20,6 +20,7 @@ extension NodeConfiguration {
         result.passphraseFile = reader.path("passphrase_file", in: root)
         result.tap = tap(root, &reader)
         result.relays = relays(root, &reader)
+        result.afterDirect = reader.value("after_direct", in: root, .choice, default: result.afterDirect)
         result.peers = peers(root, &reader, peerIDOfPublicKey)
         result.listenAddress = reader.value("listen_address", in: root, .listenAddress)
         let control = reader.section("control", in: root)

@@ -12,6 +12,16 @@ public struct NodeConfiguration: Sendable, Hashable {
         case direct
     }
 
+    /// What becomes of the connections to relays while every peer is reached directly.
+    public enum AfterDirect: String, Sendable, Hashable, CaseIterable {
+        /// Closed after a minute; made again when a path is in doubt.
+        case auto
+        /// Closed within seconds; made again when a path is in doubt.
+        case disconnect
+        /// Kept.
+        case standby
+    }
+
     /// The TAP device.
     public struct Tap: Sendable, Hashable {
         /// Name of the interface.
@@ -93,6 +103,8 @@ public struct NodeConfiguration: Sendable, Hashable {
     public var tap: Tap
     /// Relays, in the order of the file.
     public var relays: [Relay]
+    /// What becomes of the connections to relays while every peer is reached directly.
+    public var afterDirect: AfterDirect
     /// Peers, in the order of the file; no ID and no name twice.
     public var peers: [Peer]
     /// Where to listen for direct connections; `nil` to listen nowhere.
@@ -112,6 +124,7 @@ public struct NodeConfiguration: Sendable, Hashable {
         identity = "/etc/shadowmesh/identity"
         tap = Tap()
         relays = []
+        afterDirect = .auto
         peers = []
         control = Control()
         logging = LoggingConfiguration()
