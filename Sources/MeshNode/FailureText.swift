@@ -12,11 +12,8 @@ extension HandshakeFailure {
         case .refused(.malformedKey, let step): "\(step.rawValue) refused: a key is malformed"
         case .refused(.weakShare, let step): "\(step.rawValue) refused: a key share is weak"
         case .wrongIdentity: "whoever answered has another identity than the configured one"
-        case .wrongSource: "a message claims another sender than the relay names"
-        case .notForUs: "a message is meant for another node"
         case .timedOut(let step): "no \(step.answer) within 10 s"
         case .carrierLost: "the connection was lost during the handshake"
-        case .superseded: "another handshake completed first"
         case .wrongRelayKey: "the relay's TLS key is not the one its identity vouches for; someone may be in between"
         case .relayKeyExpired: "the relay's word on its TLS key has expired; check both clocks"
         }

@@ -126,7 +126,7 @@ import Testing
     @Test func aHostThatReplacedItselfDoesNotWait() throws {
         let world = World.byRelay(nodeCount: 1)
         world.fromRelay(0, .replaced(instance: try Self.proof(world).instance))
-        #expect(world.nodes[0].readySince(0) != nil && world.relayCloses == 0)
+        #expect(world.nodes[0].observedEndpoint(0) != nil && world.relayCloses == 0)
     }
 
     @Test func aProofThatWasMadeForALostConnectionIsNotSentOnTheNext() {

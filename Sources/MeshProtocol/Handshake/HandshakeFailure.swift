@@ -9,16 +9,10 @@ public enum HandshakeFailure: Error, Equatable, Sendable {
     case refused(CryptoError, step: Step)
     /// The keys in CHALLENGE are not those of the peer that was called.
     case wrongIdentity
-    /// The message names another peer than the one whose channel it came by.
-    case wrongSource
-    /// The message is meant for another node.
-    case notForUs
     /// Nothing more came within the time-out.
     case timedOut(Step)
     /// The carrier that the handshake used is gone.
     case carrierLost
-    /// Another handshake with the same peer completed first.
-    case superseded
     /// The relay's TLS key is not the one its identity vouches for.
     case wrongRelayKey
     /// The relay's word on its TLS key has expired, or runs longer than 30 days.

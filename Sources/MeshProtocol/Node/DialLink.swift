@@ -5,14 +5,8 @@ internal import MeshCrypto
 ///
 ///     waiting --time--> dialling --opened--> open
 ///        ^                 | failed            | closed
-///        +-----------------+-------------------+   0.5 s doubling to 30 s, with jitter
+///        +-----------------+-------------------+   as ReconnectBackoff says
 struct DialLink: Sendable {
-    /// As for relays (DESIGN section 13).
-    private static let backoffMillisecondsMin: UInt64 = 500
-    private static let backoffMillisecondsMax: UInt64 = 30_000
-    /// A connection that lasted this long was good: the next back-off starts anew.
-    private static let settledMilliseconds: UInt64 = 10_000
-
     private enum State: Sendable {
         case waiting(until: Instant)
         case dialling
@@ -20,7 +14,7 @@ struct DialLink: Sendable {
     }
 
     private var state: State
-    private var failures: UInt64 = 0
+    private var backoff = ReconnectBackoff()
 
     init(at now: Instant) { state = .waiting(until: now) }
 
@@ -38,13 +32,12 @@ struct DialLink: Sendable {
     mutating func opened(at now: Instant) { state = .open(since: now) }
 
     mutating func lost(at now: Instant, entropy: inout EntropySource) {
+        let openedAt: Instant?
         switch state {
         case .waiting: return
-        case .open(let since) where now.milliseconds(since: since) >= Self.settledMilliseconds: failures = 0
-        case .open, .dialling: break
+        case .open(let since): openedAt = since
+        case .dialling: openedAt = nil
         }
-        let base = min(Self.backoffMillisecondsMin << min(failures, 6), Self.backoffMillisecondsMax)
-        failures += 1
-        state = .waiting(until: now.advanced(milliseconds: base / 2 + entropy.number(below: base / 2 + 1)))
+        state = .waiting(until: backoff.lost(openedAt: openedAt, at: now, entropy: &entropy))
     }
 }

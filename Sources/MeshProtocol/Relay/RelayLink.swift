@@ -27,21 +27,19 @@ public enum RelayLinkEvent: Sendable, Equatable {
 ///
 ///     waiting --time--> connecting --TLS up--> awaiting challenge --> proving --> awaiting welcome --> ready
 ///        ^                  |                         |                  |              |               |
-///        +------------------+------ lost, refused, untrusted, replaced, 10 s without the next step -----+
+///        +------------------+------ lost, refused, untrusted, replaced, not ready after 15 s ----------+
 ///
 ///     ready --every peer is direct--> resting --one is not--> waiting (not at all)
 ///
-/// Waits 0.5 s doubling to 30 s with jitter; 60 s when another host uses the same identity.
+/// Waits as `ReconnectBackoff` says, but not at all when a path is in doubt or this host's network changed; 60 s when
+/// another host uses the same identity.
 struct RelayLink: Sendable {
-    /// DESIGN section 13.
-    private static let backoffMillisecondsMin: UInt64 = 500
-    private static let backoffMillisecondsMax: UInt64 = 30_000
     /// A cloned host must not flap (DESIGN section 10).
     private static let replacedMilliseconds: UInt64 = 60_000
     /// TCP, TLS, upgrade and proofs together.
     private static let setUpMilliseconds: UInt64 = 15_000
-    /// A connection that lasted this long was good: the next back-off starts anew.
-    private static let settledMilliseconds: UInt64 = 10_000
+    /// A path that flaps, or a network that comes and goes, ends a wait once in this time.
+    private static let hurryMilliseconds: UInt64 = 5_000
 
     enum State: Sendable {
         case waiting(until: Instant)
@@ -63,7 +61,9 @@ struct RelayLink: Sendable {
     private let instance: [UInt8]
     private let token: [UInt8]
     private(set) var state: State
-    private var failures: UInt64 = 0
+    private var backoff = ReconnectBackoff()
+    private var isReplaced = false
+    private var hurriedAt: Instant?
     /// Connections tried so far: tells work for an earlier connection from work for this one.
     private(set) var attempt: UInt64 = 0
 
@@ -90,7 +90,7 @@ struct RelayLink: Sendable {
     /// Nobody needs the relay. Returns whether its connection is to be closed.
     mutating func rest() -> Bool {
         guard canRest else { return false }
-        failures = 0
+        backoff.reset()
         state = .resting
         return true
     }
@@ -98,6 +98,14 @@ struct RelayLink: Sendable {
     /// Somebody needs the relay: connects at once when it was at rest.
     mutating func wake(at now: Instant) {
         if case .resting = state { state = .waiting(until: now) }
+    }
+
+    /// Somebody needs the relay now, or the network changed: what failed before may succeed.
+    mutating func hurry(at now: Instant) {
+        guard case .waiting(let until) = state, until > now, !isReplaced else { return }
+        if let hurriedAt, now < hurriedAt.advanced(milliseconds: Self.hurryMilliseconds) { return }
+        hurriedAt = now
+        state = .waiting(until: now)
     }
 
     /// Channels that are open now.
@@ -122,6 +130,7 @@ struct RelayLink: Sendable {
         guard let deadline, now >= deadline else { return .none }
         if case .waiting = state {
             attempt += 1
+            isReplaced = false
             state = .connecting(deadline: now.advanced(milliseconds: Self.setUpMilliseconds))
             return .connect
         }
@@ -130,14 +139,9 @@ struct RelayLink: Sendable {
     }
 
     private mutating func wait(at now: Instant, entropy: inout EntropySource) {
-        if case .ready(let ready) = state, now.milliseconds(since: ready.since) >= Self.settledMilliseconds {
-            failures = 0
-        }
-        let base = min(Self.backoffMillisecondsMin << min(failures, 6), Self.backoffMillisecondsMax)
-        failures += 1
-        // Jitter of a half keeps the clients of a restarted relay from coming back all at once.
-        let wait = base / 2 + entropy.number(below: base / 2 + 1)
-        state = .waiting(until: now.advanced(milliseconds: wait))
+        var openedAt: Instant?
+        if case .ready(let ready) = state { openedAt = ready.since }
+        state = .waiting(until: backoff.lost(openedAt: openedAt, at: now, entropy: &entropy))
     }
 
     mutating func connected(keyHash: [UInt8], nowSeconds: UInt64) {
@@ -188,6 +192,7 @@ struct RelayLink: Sendable {
             // The relay tells us of a new connection with our identity. When that is this very process, which
             // reconnected before the relay saw the old connection die, nothing is wrong.
             if instance == self.instance { return .none }
+            isReplaced = true
             state = .waiting(until: now.advanced(milliseconds: Self.replacedMilliseconds))
             return .close(.identityInUseElsewhere)
         default: break

@@ -61,11 +61,14 @@ public struct RelaySwitch: Sendable {
         public var connection: ConnectionID
         /// The channel on that connection.
         public var channel: UInt32
+        /// The other client.
+        public var peer: PeerID
 
         /// Makes a route.
-        public init(connection: ConnectionID, channel: UInt32) {
+        public init(connection: ConnectionID, channel: UInt32, peer: PeerID) {
             self.connection = connection
             self.channel = channel
+            self.peer = peer
         }
     }
 
@@ -187,10 +190,8 @@ public struct RelaySwitch: Sendable {
     }
 
     private mutating func closeChannel(_ channel: UInt32, of connection: ConnectionID, _ actions: inout [Action]) {
-        guard clients[connection]?.routes.removeValue(forKey: channel) != nil else { return }
-        if let peer = clients[connection]?.channels.first(where: { $0.value == channel })?.key {
-            clients[connection]?.channels.removeValue(forKey: peer)
-        }
+        guard let route = clients[connection]?.routes.removeValue(forKey: channel) else { return }
+        clients[connection]?.channels.removeValue(forKey: route.peer)
         actions.append(.send(connection, RelayMessage.channelClosed(channel: channel).bytes))
     }
 
@@ -310,8 +311,8 @@ public struct RelaySwitch: Sendable {
             else { continue }
             let near = openChannel(to: peer, on: connection)
             let far = openChannel(to: id, on: other)
-            clients[connection]?.routes[near] = Route(connection: other, channel: far)
-            clients[other]?.routes[far] = Route(connection: connection, channel: near)
+            clients[connection]?.routes[near] = Route(connection: other, channel: far, peer: peer)
+            clients[other]?.routes[far] = Route(connection: connection, channel: near, peer: id)
             actions.append(.send(connection, RelayMessage.channelOpened(channel: near, peer: peer).bytes))
             actions.append(.send(other, RelayMessage.channelOpened(channel: far, peer: id).bytes))
         }

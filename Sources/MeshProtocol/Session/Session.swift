@@ -107,8 +107,6 @@ public struct Session: Sendable {
     public var roundTripNanoseconds: UInt64? { roundTrip.smoothedNanoseconds }
     /// Whether the peer has not answered for too long.
     public var isUnresponsive: Bool { liveness == .unresponsive }
-    /// Records sealed so far.
-    public var sentRecordCount: UInt64 { sendCounter }
 
     // MARK: - Records
 

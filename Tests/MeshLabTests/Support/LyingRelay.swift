@@ -137,8 +137,8 @@ actor LyingRelay {
             switch action {
             case .send(let connection, let bytes):
                 send(bytes, channel: CarrierItem.controlChannel, to: connection)
-                if case .channelOpened(let channel, _)? = try? RelayMessage(parsing: bytes.span.rawBytes) {
-                    opened.append(.init(connection: connection, channel: channel))
+                if case .channelOpened(let channel, let peer)? = try? RelayMessage(parsing: bytes.span.rawBytes) {
+                    opened.append(.init(connection: connection, channel: channel, peer: peer))
                 }
             case .close(let connection): connections[connection]?.close()
             case .work(let ticket, let work):
