@@ -14,6 +14,7 @@ extension NodeDaemon {
             },
             received: { connection, message in self.assumeIsolated { $0.received(message, from: connection) } },
             receivedEnd: { _ in self.assumeIsolated { $0.flush() } },
+            drained: { _ in self.assumeIsolated { if $0.node.hasKeptFrames { $0.flush() } } },
             closed: { connection, reason in self.assumeIsolated { $0.closed(connection, reason: "\(reason)") } })
     }
 

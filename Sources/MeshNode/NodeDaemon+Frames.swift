@@ -72,7 +72,26 @@ extension NodeDaemon {
         append(record.copy(0..<record.byteCount), channel: channel, to: connection)
     }
 
+    /// Sends frames that waited for a path, as far as it takes them now.
+    func sendKeptFrames() {
+        guard node.hasKeptFrames else { return }
+        let now = BootClock.now()
+        for peer in peers.indices {
+            while let carrier = node.keptFrameCarrier(of: peer), takesData(carrier),
+                let record = node.takeKeptFrame(of: peer, at: now)
+            {
+                appendCopy(of: record.span.rawBytes, to: carrier)
+            }
+        }
+    }
+
+    private func takesData(_ carrier: CarrierID) -> Bool {
+        if case .udp = carrier { return true }
+        return connection(for: carrier).map { outboxes[$0.0]?.takesData == true } ?? false
+    }
+
     func flush() {
+        sendKeptFrames()
         if touchesDatagrams {
             touchesDatagrams = false
             datagrams?.port.flush()

@@ -36,6 +36,9 @@ extension Simulation {
 
     mutating func connect(_ node: Int, _ relay: Int, _ generation: UInt64) {
         guard hosts[node].generation == generation else { return }
+        guard !relays[relay].isDown else {
+            return drive(node) { $0.relayLost(relay, reason: "connection refused", at: $2, actions: &$1) }
+        }
         let connection = nextConnection
         nextConnection += 1
         hosts[node].connections[relay] = connection

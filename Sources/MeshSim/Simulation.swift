@@ -54,6 +54,7 @@ public struct Simulation {
         var generation: UInt64 = 0
         var nodes: [UInt64: Int] = [:]
         var timerAt: Instant?
+        var isDown = false
     }
 
     /// Work takes this long in virtual time: a signature and two verifications.
@@ -166,7 +167,20 @@ public struct Simulation {
         body(&hosts[index].node, &actions, now)
         for (peer, bytes) in hosts[index].node.takeReleasedFrames() { judge(bytes, from: peer, at: index) }
         for action in actions { perform(action, of: index) }
+        sendKeptFrames(of: index)
         armNode(index)
+    }
+
+    /// Frames that waited for a path.
+    mutating func sendKeptFrames(of index: Int) {
+        guard hosts[index].node.hasKeptFrames else { return }
+        for peer in 0..<hosts[index].node.peerCount {
+            while let carrier = hosts[index].node.keptFrameCarrier(of: peer),
+                let record = hosts[index].node.takeKeptFrame(of: peer, at: now)
+            {
+                send(record, by: carrier, from: index)
+            }
+        }
     }
 
     mutating func perform(_ action: NodeAction, of index: Int) {

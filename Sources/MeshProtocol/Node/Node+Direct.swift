@@ -49,7 +49,10 @@ extension Node {
         context.parameters.candidates = Array(candidates.prefix(SessionParameters.candidatesMax))
         listObservedEndpoints()
         settledAt = nil
-        for relay in links.indices { links[relay].wake(at: now) }
+        for relay in links.indices {
+            links[relay].wake(at: now)
+            links[relay].hurry(at: now)
+        }
         for index in peers.indices {
             run(index, at: now, actions: &actions) { peer, context, out in
                 peer.localCandidatesChanged(context: &context, at: now, actions: &out)

@@ -107,6 +107,8 @@ extension Node {
     }
 
     mutating func notePending(_ id: PeerID, by carrier: CarrierID, at now: Instant) {
+        // Somebody asks at the relays: they stay a while longer.
+        settledAt = nil
         if let known = pendingPeers.firstIndex(where: { $0.id == id }) {
             pendingPeers[known].count += 1
             pendingPeers[known].carrier = carrier

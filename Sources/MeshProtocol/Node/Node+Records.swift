@@ -32,8 +32,7 @@ extension Node {
         let frame = try peers[index].open(
             &record, header: header, by: carrier, context: &context, at: now, actions: &out)
         if frame == nil || !out.isEmpty {
-            peers[index].settle(context: &context, at: now, actions: &out)
-            apply(out, of: index, at: now, actions: &actions)
+            settle(index, &out, at: now, actions: &actions)
             settleRelays(at: now, actions: &actions)
         }
         return frame.map { (index, $0) }
@@ -55,10 +54,23 @@ extension Node {
 
     /// Seals the frame of `byteCount` bytes that lies at `Session.contentOffset` of `record`, in place.
     ///
-    /// - Returns: the record's byte count; `nil` when there is no session with the peer. Allocates nothing.
+    /// - Returns: the record's byte count; `nil` when there is no session with the peer. Allocates nothing, unless the
+    ///   path is in doubt and there is no other: then a copy is kept. Call `takeKeptFrame` after anything that happened.
     public mutating func sealFrame(
         to peer: PeerIndex, byteCount: Int, in record: inout MutableRawSpan, at now: Instant
-    ) -> Int? { peers[peer].sealFrame(byteCount: byteCount, in: &record, at: now) }
+    ) -> Int? { peers[peer].sealFrame(byteCount: byteCount, in: &record, context: &context, at: now) }
+
+    /// Whether frames are kept for any peer.
+    public var hasKeptFrames: Bool { context.keptByteCount > 0 }
+
+    /// The carrier for a peer's kept frames; `nil` when there is none, or nothing is kept.
+    public func keptFrameCarrier(of peer: PeerIndex) -> CarrierID? { peers[peer].keptCarrier }
+
+    /// Takes the record of a frame that was kept while its path was in doubt and there was no other: send it by
+    /// `keptFrameCarrier`, and ask again, as long as the carrier takes data.
+    public mutating func takeKeptFrame(of peer: PeerIndex, at now: Instant) -> [UInt8]? {
+        peers[peer].updateKept(context: &context) { $0.next(at: now) }
+    }
 
     /// Sends a ping to the peer. Returns `false` when there is no session or no carrier.
     public mutating func ping(

@@ -25,12 +25,14 @@ extension Node {
     /// Closes relay connections that no peer needs, and opens them again when one does.
     mutating func settleRelays(at now: Instant, actions: inout [NodeAction]) {
         guard context.usesDatagrams, let milliseconds = afterDirect.settledMilliseconds else { return }
-        if peers.isEmpty || peers.contains(where: { $0.needsRelay }) {
+        switch relayNeeds.greatest {
+        case .needed:
             settledAt = nil
             for relay in links.indices { links[relay].wake(at: now) }
-        } else if settledAt == nil {
-            if peers.allSatisfy({ $0.isSettledDirect }) { settledAt = now }
-        } else if let settledAt, now >= settledAt.advanced(milliseconds: milliseconds) {
+        case .used: settledAt = nil
+        case .none:
+            guard let settledAt else { return self.settledAt = now }
+            guard now >= settledAt.advanced(milliseconds: milliseconds) else { return }
             for relay in links.indices where links[relay].rest() {
                 actions.append(.event(.relay(relay, .resting)))
                 actions.append(.closeRelay(relay))
@@ -101,7 +103,10 @@ extension Node {
         case .event(let event):
             actions.append(.event(.relay(relay, event)))
             if event == .draining {
-                for index in peers.indices { peers[index].relayDraining(relay) }
+                for index in peers.indices {
+                    // Now, not with the next record: a node that only sends hears of nothing before the relay is gone.
+                    run(index, at: now, actions: &actions) { peer, _, _ in peer.relayDraining(relay) }
+                }
             }
         }
     }

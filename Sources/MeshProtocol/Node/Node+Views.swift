@@ -10,8 +10,11 @@ extension Node {
     public func peerIndex(of id: PeerID) -> PeerIndex? { peerIndices[id] }
     /// The carrier that a peer's messages are sent by now.
     public func carrier(of peer: PeerIndex) -> CarrierID? { peers[peer].carrier }
-    /// Where copies of the peer's frames go, the same bytes, while the path in use is suspect; `nil` normally.
-    public func secondCarrier(of peer: PeerIndex) -> CarrierID? { peers[peer].secondCarrier }
+    /// Where copies of the peer's frames go, the same bytes, while the path in use is suspect; `nil` normally, and while
+    /// frames that were kept go first.
+    public func secondCarrier(of peer: PeerIndex) -> CarrierID? {
+        peers[peer].kept.isEmpty ? peers[peer].secondCarrier : nil
+    }
     /// All direct addresses that are known of a peer, and what is known of them.
     public func pathCandidates(of peer: PeerIndex, at now: Instant) -> [PathCandidateStatus] {
         peers[peer].paths.prober?.status(current: peers[peer].paths.currentEndpoint, at: now) ?? []
@@ -59,10 +62,6 @@ extension Node {
     /// The UDP port of the STUN service of relay `relay`, 0 when it has none; `nil` unless connected.
     public func stunPort(of relay: Int) -> UInt16? {
         if case .ready(let ready) = links[relay].state { ready.welcome.stunPort } else { nil }
-    }
-    /// Since when relay `relay` is connected; `nil` when it is not.
-    public func readySince(_ relay: Int) -> Instant? {
-        if case .ready(let ready) = links[relay].state { ready.since } else { nil }
     }
 
     /// How much a node holds for its peers' messages; for tests that nothing leaks.

@@ -80,6 +80,7 @@ public struct Node: Sendable {
     var links: [RelayLink]
     var peers: [Peer]
     let afterDirect: AfterDirect
+    var relayNeeds: RelayNeedCounts
     /// Since when every configured peer is reached directly.
     var settledAt: Instant?
     let peerIndices: [PeerID: PeerIndex]
@@ -118,6 +119,7 @@ public struct Node: Sendable {
         }
         let ids = configuration.peers.filter { $0 != configuration.identity.id }
         peers = ids.enumerated().map { Peer(index: $0.offset, id: $0.element) }
+        relayNeeds = RelayNeedCounts(peerCount: ids.count)
         peerIndices = Dictionary(ids.enumerated().map { ($0.element, $0.offset) }) { first, _ in first }
         for (index, id) in ids.enumerated() where configuration.dialledPeers.contains(id) {
             dials[index] = DialLink(at: now)
@@ -169,8 +171,16 @@ public struct Node: Sendable {
     ) {
         var out: [PeerAction] = []
         body(&peers[index], &context, &out)
+        settle(index, &out, at: now, actions: &actions)
+    }
+
+    /// Brings a peer's paths in order after something happened, and does what it asks for.
+    mutating func settle(
+        _ index: PeerIndex, _ out: inout [PeerAction], at now: Instant, actions: inout [NodeAction]
+    ) {
         peers[index].settle(context: &context, at: now, actions: &out)
         apply(out, of: index, at: now, actions: &actions)
+        relayNeeds.note(peers[index].relayNeed, of: index)
     }
 
     mutating func apply(
@@ -185,9 +195,10 @@ public struct Node: Sendable {
                 directPeers.removeValue(forKey: connection)
                 actions.append(.closeDirect(connection))
             case .namePeer:
-                for relay in links.indices where readySince(relay) != nil {
+                for relay in links.indices where links[relay].canRest {
                     name([peers[index].id], to: relay, peersMax: 1, actions: &actions)
                 }
+            case .hurryRelays: for relay in links.indices { links[relay].hurry(at: now) }
             case .closeChannel(let relay, let channel):
                 actions.append(.sendToRelay(relay, RelayMessage.channelClosed(channel: channel).bytes))
             case .claim(let connection): directPeers[connection] = .some(index)

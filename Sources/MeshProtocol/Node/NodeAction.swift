@@ -100,4 +100,5 @@ public enum PathChangeReason: String, Sendable {
     case dead = "the path before is dead"
     case closed = "the connection before was closed"
     case chosen = "a person chose it"
+    case draining = "the relay before is about to stop"
 }

@@ -16,17 +16,30 @@ extension Peer {
         return reliableCarrier
     }
 
+    /// Whether frames are kept: the path in use is suspect, and no other is there or has taken all that was kept so far.
+    var isKeeping: Bool {
+        guard paths.liveness?.suspicion != nil else { return false }
+        return !kept.isEmpty || reliableCarrier == nil
+    }
+
+    /// Where kept frames go now: not by a path in doubt.
+    var keptCarrier: CarrierID? {
+        guard !kept.isEmpty else { return nil }
+        return reliableCarrier ?? (paths.liveness?.suspicion == nil ? carrier : nil)
+    }
+
     /// Whether relays have to be there for this peer.
     var needsRelay: Bool {
         guard sendingSession != nil, let endpoint = paths.currentEndpoint else { return true }
         return paths.wantsRelay || paths.prober?.isValid(endpoint) != true
     }
 
-    /// Whether nothing of this peer goes by a relay any more, in either direction.
-    var isSettledDirect: Bool {
-        guard !needsRelay, let place = sendingSession, relayChannels.isEmpty else { return false }
-        guard case .udp = sessions[place].arrivals.remotePath else { return false }
-        return true
+    /// What this peer's paths need of the relays.
+    var relayNeed: RelayNeed {
+        guard !needsRelay, let place = sendingSession else { return .needed }
+        // Also who is at the relay only because the peer asked for it may be about to use it.
+        guard relayChannels.isEmpty, case .udp = sessions[place].arrivals.remotePath else { return .used }
+        return .none
     }
 
     private func isUsable(_ carrier: CarrierID) -> Bool {
@@ -104,11 +117,18 @@ extension Peer {
             for _ in 0..<3 {
                 actions.append(.send(isDead ? next : old, sessions[place].sealed(.pathEnd, end.bytes, at: now)))
             }
-            let reason: PathChangeReason =
-                if !isDead { paths.isWished(next) ? .chosen : .better } else { old.isDatagram ? .dead : .closed }
+            let reason = reason(toLeave: old, for: next, isDead: isDead)
             actions.append(.event(.pathChanged(index, from: old, to: next, reason)))
+            // What did not answer by one path has as long again by another.
+            if sessions[place].isAsking { sessions[place].askAgain(at: now) }
         }
         paths.moved(to: next, at: now)
+    }
+
+    private func reason(toLeave old: CarrierID, for next: CarrierID, isDead: Bool) -> PathChangeReason {
+        if isDead { return old.isDatagram ? .dead : .closed }
+        if case .relay(let relay, _) = old, drainingRelays.contains(relay) { return .draining }
+        return paths.isWished(next) ? .chosen : .better
     }
 
     /// Whether the peer is not to be had at any relay though it should be.
@@ -165,7 +185,8 @@ extension Peer {
                     $0.received(answer, byteCount: byteCount, from: endpoint, at: now, steps: &steps)
                 }
             case .poll: received(try PathPoll(parsing: content), place: place, by: carrier, at: now, actions: &actions)
-            case .pollAnswer: received(try PathPollAnswer(parsing: content), at: now, actions: &actions)
+            case .pollAnswer:
+                received(try PathPollAnswer(parsing: content), context: &context, at: now, actions: &actions)
             case .frame, .streamSegment, .streamAcknowledgement, .ping, .pong: break
             }
             perform(steps, place, at: now, actions: &actions)
@@ -185,12 +206,21 @@ extension Peer {
         actions.append(.send(back, sessions[place].sealed(.pollAnswer, answer.bytes, at: now)))
     }
 
-    private mutating func received(_ answer: PathPollAnswer, at now: Instant, actions: inout [PeerAction]) {
+    private mutating func received(
+        _ answer: PathPollAnswer, context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
+    ) {
         let before = paths.liveness?.suspicion?.reason
-        _ = paths.updateLiveness { $0.received(answer, at: now) }
-        if before == nil, let reason = paths.liveness?.suspicion?.reason, let current = paths.current {
-            actions.append(.event(.pathSuspect(index, current, reason)))
-        }
+        guard let isMissing = paths.updateLiveness({ $0.received(answer, at: now) }) else { return }
+        let after = paths.liveness?.suspicion?.reason
+        if before == nil, let after { becameSuspect(after, actions: &actions) }
+        // What is missing is sent again by the path that is well again, if no relay came meanwhile.
+        if after == nil, !isMissing, !kept.isEmpty { updateKept(context: &context) { $0.removeAll() } }
+    }
+
+    private func becameSuspect(_ reason: PathSuspicion, actions: inout [PeerAction]) {
+        guard let current = paths.current else { return }
+        actions.append(.event(.pathSuspect(index, current, reason)))
+        if reliableCarrier == nil { actions.append(.hurryRelays) }
     }
 
     private mutating func perform(
@@ -300,6 +330,7 @@ extension Peer {
             let wait = sessions[place].orderWaitNanoseconds
             context.release(sessions[place].order.timedOut(waitNanoseconds: wait, at: now), of: index)
         }
+        if !kept.isEmpty { updateKept(context: &context) { $0.expire(at: now) } }
         guard let place = sendingSession, paths.sessionIndex == sessions[place].localIndex else { return }
         if sessions[place].isAsking { _ = paths.updateLiveness { $0.heartbeatSent(at: now) } }
         let isDirect = !paths.isDirectAllowed || paths.currentEndpoint.map { isUsable(.udp($0)) } ?? false
@@ -311,7 +342,7 @@ extension Peer {
         guard let current = paths.current,
             let due = paths.updateLiveness({ $0.timedOut(hasAlternative: hasAlternative, at: now) })
         else { return }
-        if let reason = due.suspect { actions.append(.event(.pathSuspect(index, current, reason))) }
+        if let reason = due.suspect { becameSuspect(reason, actions: &actions) }
         if due.isDead { currentPathDied(at: now, actions: &actions) }
         if let poll = due.poll {
             actions.append(.send(current, sessions[place].sealed(.poll, poll.bytes, at: now)))

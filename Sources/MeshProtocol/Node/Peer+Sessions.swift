@@ -237,10 +237,17 @@ extension Peer {
     /// Seals the frame that lies at `Session.contentOffset` of `record`, in place.
     ///
     /// - Returns: the record's byte count; `nil` when there is no session.
-    mutating func sealFrame(byteCount: Int, in record: inout MutableRawSpan, at now: Instant) -> Int? {
+    mutating func sealFrame(
+        byteCount: Int, in record: inout MutableRawSpan, context: inout PeerContext, at now: Instant
+    ) -> Int? {
         guard let place = sendingSession else { return nil }
         paths.frameSent(at: now)
-        return sessions[place].seal(.frame, contentByteCount: byteCount, in: &record, at: now)
+        let recordByteCount = sessions[place].seal(.frame, contentByteCount: byteCount, in: &record, at: now)
+        if isKeeping, context.keptByteCount < PeerContext.keptByteCountMax {
+            let copy = record.bytes.copy(0..<recordByteCount)
+            updateKept(context: &context) { $0.append(copy, at: now) }
+        }
+        return recordByteCount
     }
 
     /// Handshakes of either side that are kept, completed ones included.

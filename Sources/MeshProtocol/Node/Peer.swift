@@ -32,6 +32,7 @@ struct Peer: Sendable {
     var direct: UInt64?
     var sessions: [Session] = []
     var paths = PeerPaths()
+    private(set) var kept = KeptFrames()
     /// Channels that this node has told a relay to close.
     var closingChannels: [Int: UInt32] = [:]
     var initiator: InitiatorHandshake?
@@ -51,10 +52,19 @@ struct Peer: Sendable {
         self.id = id
     }
 
+    /// Changes what is kept, and the books of all peers' kept bytes with it.
+    mutating func updateKept<Result>(
+        context: inout PeerContext, _ body: (inout KeptFrames) -> Result
+    ) -> Result {
+        let before = kept.byteCount
+        defer { context.keptByteCount += kept.byteCount - before }
+        return body(&kept)
+    }
+
     // MARK: - Carriers
 
-    /// The carrier for handshakes, and for records while there is no datagram path: direct before relay, a relay earlier in the list before a later one, one that is
-    /// about to stop last.
+    /// The carrier for handshakes, and for records while there is no datagram path: direct before relay, a relay earlier
+    /// in the list before a later one, one that is about to stop last.
     var reliableCarrier: CarrierID? {
         if let direct { return .direct(direct) }
         let staying = relayChannels.keys.filter { !drainingRelays.contains($0) }
@@ -139,7 +149,10 @@ struct Peer: Sendable {
     mutating func carrierOpened(
         localID: PeerID, context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
     ) {
-        if let sending = sendingSession, !sessions[sending].isUnresponsive {
+        if let sending = sendingSession, sessions[sending].isUnresponsive {
+            // It may have been the way that was gone, not the peer: a second tells.
+            sessions[sending].askAgain(at: now)
+        } else if let sending = sendingSession {
             // Tell the peer where this node is now; a peer that has lost the session says so.
             perform(on: sending, context: &context, at: now, actions: &actions) { session, entropy, out in
                 session.ping(entropy.next(), at: now, actions: &out)

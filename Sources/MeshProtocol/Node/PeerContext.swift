@@ -18,6 +18,10 @@ struct PeerContext: Sendable {
     private(set) var heldByteCount = 0
     /// DESIGN section 7: 1 s of 134 Mbit/s.
     static let heldByteCountMax = 16 * 1024 * 1024
+    /// Bytes of frames that all peers keep for a path to come.
+    var keptByteCount = 0
+    /// As many as wait for their turn: four peers at 20 Mbit/s each through the longest outage.
+    static let keptByteCountMax = 16 * 1024 * 1024
 
     /// Parameters for a new session with `peer`.
     mutating func sessionParameters(for peer: PeerIndex) -> SessionParameters {
@@ -56,6 +60,8 @@ enum PeerAction: Sendable {
     case claim(UInt64)
     /// Ask the relays for a channel to the peer.
     case namePeer
+    /// Relays that wait after a failure are tried at once.
+    case hurryRelays
     /// Tell the relay to close the peer's channel.
     case closeChannel(Int, UInt32)
 }

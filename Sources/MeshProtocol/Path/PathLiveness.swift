@@ -41,6 +41,8 @@ struct PathLiveness: Sendable {
     private var progressFrameCount: UInt64 = 0
     private var heartbeatAt: Instant?
     private var remotePollDue: Instant?
+    /// Whether the peer said so with its last poll; it may need the relay though this node does not.
+    private(set) var isRemoteInDoubt = false
 
     /// Starts with the round trip of the path's challenge. `firstNumber` is above all numbers used before.
     init(roundTripNanoseconds: UInt64, firstNumber: UInt64) {
@@ -75,29 +77,34 @@ struct PathLiveness: Sendable {
     /// The peer asks by this path; when it stops without a word, or says that answers are missing, this node asks too.
     mutating func remotePolled(_ poll: PathPoll, at now: Instant) {
         if poll.isInDoubt, suspicion == nil { check(at: now) }
+        isRemoteInDoubt = poll.isInDoubt
         remotePollDue =
             poll.isLast ? nil : now.advanced(nanoseconds: 2 * pollNanoseconds + roundTrip.suspicionNanoseconds / 2)
     }
 
-    /// Takes an answer that came by this path. Returns whether a suspicion is over.
+    /// Takes an answer that came by this path. Returns whether frames did not arrive that were sent between the poll before
+    /// and this one.
     mutating func received(_ answer: PathPollAnswer, at now: Instant) -> Bool {
         guard let place = pending.firstIndex(where: { $0.number == answer.number }) else { return false }
         let poll = pending[place]
         roundTrip.sample(nanoseconds: now.nanoseconds(since: poll.sentAt))
         pending.removeFirst(place + 1)
         loss.note(sentFrameCount: poll.sentFrameCount, arrivedFrameCount: answer.frameCount, at: now)
+        // Saturating: an answer may come late.
+        let sentCount = max(poll.sentFrameCount, progressFrameCount) - progressFrameCount
+        let isMissing = sentCount > max(answer.frameCount, arrivedFrameCount) - arrivedFrameCount
         if answer.frameCount > arrivedFrameCount || poll.sentFrameCount <= progressFrameCount {
             arrivedFrameCount = answer.frameCount
             progressFrameCount = max(progressFrameCount, poll.sentFrameCount)
         } else if poll.sentFrameCount - progressFrameCount >= Self.missingFramesMax {
             if suspicion == nil { suspicion = (.framesMissing, now) }
-            return false
+            return isMissing
         } else if suspicion?.reason == .framesMissing {
-            return false
+            return isMissing
         }
         heartbeatAt = nil
-        defer { suspicion = nil }
-        return suspicion != nil
+        suspicion = nil
+        return isMissing
     }
 
     /// When to call `timedOut`.

@@ -137,8 +137,11 @@ struct PeerPaths: Sendable {
         prober?.retry(at: now)
     }
 
-    /// Whether the relay should be ready to take over: the direct path is in doubt, or not wanted.
-    var wantsRelay: Bool { liveness?.suspicion != nil || (currentEndpoint != nil && !isDirectAllowed) }
+    /// Whether the relay should be ready to take over: either side doubts the direct path, or it is not wanted.
+    var wantsRelay: Bool {
+        guard currentEndpoint != nil, let liveness else { return false }
+        return liveness.suspicion != nil || liveness.isRemoteInDoubt || !isDirectAllowed
+    }
 
     // MARK: - Relay
 
