@@ -212,14 +212,15 @@ extension Peer {
         let before = paths.liveness?.suspicion?.reason
         guard let isMissing = paths.updateLiveness({ $0.received(answer, at: now) }) else { return }
         let after = paths.liveness?.suspicion?.reason
-        if before == nil, let after { becameSuspect(after, actions: &actions) }
+        if before == nil, let after { becameSuspect(after, at: now, actions: &actions) }
         // What is missing is sent again by the path that is well again, if no relay came meanwhile.
         if after == nil, !isMissing, !kept.isEmpty { updateKept(context: &context) { $0.removeAll() } }
     }
 
-    private func becameSuspect(_ reason: PathSuspicion, actions: inout [PeerAction]) {
+    private mutating func becameSuspect(_ reason: PathSuspicion, at now: Instant, actions: inout [PeerAction]) {
         guard let current = paths.current else { return }
         actions.append(.event(.pathSuspect(index, current, reason)))
+        paths.updateProber { $0.proveAnew(at: now) }
         if reliableCarrier == nil { actions.append(.hurryRelays) }
     }
 
@@ -342,7 +343,7 @@ extension Peer {
         guard let current = paths.current,
             let due = paths.updateLiveness({ $0.timedOut(hasAlternative: hasAlternative, at: now) })
         else { return }
-        if let reason = due.suspect { becameSuspect(reason, actions: &actions) }
+        if let reason = due.suspect { becameSuspect(reason, at: now, actions: &actions) }
         if due.isDead { currentPathDied(at: now, actions: &actions) }
         if let poll = due.poll {
             actions.append(.send(current, sessions[place].sealed(.poll, poll.bytes, at: now)))

@@ -135,12 +135,6 @@ struct PathProber: Sendable {
         begin(at: now)
     }
 
-    /// Starts an attempt if none is under way and something is known to try.
-    mutating func retry(at now: Instant) {
-        if case .attempting = state { return }
-        begin(at: now)
-    }
-
     private mutating func begin(at now: Instant) {
         state = .attempting(until: now.advanced(milliseconds: Self.attemptMilliseconds))
         for place in targets.indices { expectAnswer(place, at: now) }
@@ -162,13 +156,19 @@ struct PathProber: Sendable {
         return true
     }
 
-    /// The path to `endpoint` is dead, or too bad to be used for `blockedMilliseconds`.
+    /// The path in use is in doubt or dead. The others may be as well, however lately they answered: they are asked again,
+    /// so that frames do not move from one dead path to the next.
+    mutating func proveAnew(at now: Instant) { begin(at: now) }
+
+    /// The path to `endpoint` is dead, or too bad to be used for `blockedMilliseconds`. Of the others those stay proven that
+    /// answered since it was in doubt.
     mutating func invalidate(_ endpoint: Endpoint, blockedMilliseconds: UInt64, at now: Instant) {
         guard let place = targets.firstIndex(where: { $0.endpoint == endpoint }) else { return }
         targets[place].validAt = nil
         targets[place].outstanding = []
         targets[place].wasChallenged = false
         targets[place].credit = 0
+        for other in targets.indices where !targets[other].isProvenAnew { targets[other].validAt = nil }
         if blockedMilliseconds > 0 {
             targets[place].blockedUntil = now.advanced(milliseconds: blockedMilliseconds)
         }

@@ -134,7 +134,7 @@ struct PeerPaths: Sendable {
             blocked = max(blocked, Self.missingFramesBlockedMilliseconds << min(shortLives, 3))
         }
         prober?.invalidate(endpoint, blockedMilliseconds: blocked, at: now)
-        prober?.retry(at: now)
+        prober?.proveAnew(at: now)
     }
 
     /// Whether the relay should be ready to take over: either side doubts the direct path, or it is not wanted.
