@@ -19,7 +19,7 @@ endif
 SEEDS ?= 10000
 SECONDS_EACH ?= 10
 
-.PHONY: help build demo demo-keep test lint simulate fuzz vectors vectors-check interop bench-micro dependencies clean
+.PHONY: help build demo demo-keep lab test lint simulate fuzz vectors vectors-check interop bench-micro dependencies clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -32,11 +32,14 @@ build: ## Build the programs
 	@$(BUILD_DAEMON)
 	@$(SWIFT_BUILD) --product shadowmesh-wan
 
-demo: dependencies build ## Two hosts and a relay in namespaces: meet, handshake, use the tunnel (root)
-	@Lab/demo.sh
+demo: dependencies build ## Two hosts and a relay in namespaces: meet, use the relay, leave it, come back (root)
+	@Lab/run.sh demo.py
 
 demo-keep: dependencies build ## The same, and leave it up for playing (root)
-	@Lab/demo.sh keep
+	@Lab/run.sh demo.py keep
+
+lab: dependencies build ## Paths in many kinds of networks, and their failures: make lab [ONLY=same-lan] (root)
+	@Lab/run.sh paths.py $(ONLY)
 
 test: dependencies lint ## Everything: clean-build import check, unit, simulator and lab tests
 	@$(SWIFT_BUILD) --build-tests --explicit-target-dependency-import-check error

@@ -26,6 +26,7 @@ extension NodeDaemon {
         case .established(let peer, let summary): note(summary, of: peer, at: now)
         case .confirmed(let peer):
             peers[peer].step("session confirmed", since: startedAt, at: now)
+            logger.debug("session confirmed", metadata: metadata(peer))
         case .rotated(let peer, let epoch):
             logger.debug("keys rotated", metadata: metadata(peer, ["epoch": "\(epoch)"]))
         case .sessionEnded(let peer, let end):
