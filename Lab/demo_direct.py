@@ -7,7 +7,7 @@ import statistics
 import time
 
 import lab
-from hosts import OVERLAY, Host, changed_to
+from hosts import OVERLAY, Host, changed_to, outlive_trial
 from lab import run, say, wait_until
 from show import step
 from traffic import Streams, Transfer
@@ -162,8 +162,7 @@ def look_direct(result, relay, uk, belgium):
     states = [state["relays"][0]["state"] for state in (uk.status(), belgium.status())]
     result["relay_connection_closed"] = relay.connections() == 0 and all(state == "resting" for state in states)
     step("relay connections", f"{relay.connections()}; the hosts say: {', '.join(states)}")
-    # A path that dies within 10 s of its choice is not taken again for a while: this one is to be a good one.
-    time.sleep(max(0.0, changed_to("udp", 0.0, uk, belgium) + 10.2 - time.time()))
+    outlive_trial((uk, belgium))
     return time.time()
 
 

@@ -44,10 +44,10 @@ def play(name, function):
 
 
 def keep_logs(name):
-    """The daemons' logs of a scenario that failed go to OUT/paths-logs/NAME."""
+    """Logs and captures of a scenario that failed go to OUT/paths-logs/NAME."""
     target = pathlib.Path(os.environ["OUT"]) / "paths-logs" / name
     target.mkdir(parents=True, exist_ok=True)
-    for log in lab.DIRECTORY.glob("*.log"):
+    for log in [*lab.DIRECTORY.glob("*.log"), *lab.DIRECTORY.glob("*.pcap")]:
         (target / log.name).write_bytes(log.read_bytes())
 
 

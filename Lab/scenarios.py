@@ -4,7 +4,7 @@ import signal
 import time
 
 import lab
-from hosts import SITES, TAP, identities
+from hosts import SITES, TAP, identities, outlive_trial
 from lab import ADDRESS4, ADDRESS6, SPARE4
 
 UK, BELGIUM = SITES
@@ -146,8 +146,7 @@ def cut_and_heal(s, most, **settings):
     if settings.get("after_direct") == "disconnect":
         closed = "relay not needed: every peer is reached directly"
         lab.wait_until("the relay connections are closed", lambda: all(host.events(message=closed) for host in s.hosts))
-    # A path that dies within 10 s counts as a bad one and is blocked for a while.
-    time.sleep(8)
+    outlive_trial(s.hosts)
     began = time.time()
     s.cut()
     s.wait("relay", 5)
