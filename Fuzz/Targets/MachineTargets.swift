@@ -3,6 +3,7 @@ let machineTargets: [FuzzTarget] = [
     FuzzTarget(
         "node", dictionary: nodeWords, seeds: { NodeStages.seeds }, run: { runNode($0) }),
     FuzzTarget("relay-switch", seeds: { RelayHarness.seeds }, run: { RelayHarness.run($0) }),
+    assemblyTarget,
 ]
 
 /// Heads of steps, and the first bytes of messages.

@@ -19,6 +19,9 @@ struct NodeHarness: Sendable {
     /// A rotation's message on the stream: scripts begin behind none, one, two or three of them.
     private static let rekeyByteCount: UInt64 = 6_296
 
+    /// Slices come last, so that older scripts keep their meaning.
+    private static let sealedKinds = ContentKind.allCases.filter { $0 != .frameSlice } + [.frameSlice]
+
     private(set) var node: Node
     /// The peer's session, to seal what only the peer can.
     var remote: Session?
@@ -99,7 +102,8 @@ struct NodeHarness: Sendable {
         var span = mutable.mutableRawBytes
         do throws(RecordRefusal) {
             guard let opened = try node.open(&span, by: carrier, at: now, actions: &actions) else {
-                return outcome.note("control")
+                outcome.note("control")
+                return outcome.note(node.takeReleasedFrames().isEmpty ? "nothing released" : "released")
             }
             precondition(opened.frame.lowerBound >= 0 && opened.frame.upperBound <= bytes.count)
             precondition(opened.peer < node.peerCount)
@@ -110,7 +114,7 @@ struct NodeHarness: Sendable {
     /// Content that the peer itself sealed.
     private mutating func sealed(_ argument: UInt8, _ content: [UInt8], actions: inout [NodeAction]) {
         guard remote != nil else { return }
-        let kind = ContentKind.allCases[Int(argument & 7) % ContentKind.allCases.count]
+        let kind = Self.sealedKinds[Int(argument & 15) % Self.sealedKinds.count]
         var record = [UInt8](repeating: 0, count: Session.frameOverheadByteCount + content.count)
         record.replaceSubrange(Session.contentOffset..<Session.contentOffset + content.count, with: content)
         do {

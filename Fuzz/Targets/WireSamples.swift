@@ -51,6 +51,12 @@ enum WireSamples {
 
     static let record: [UInt8] = [MessageKind.record.rawValue] + pattern(40)
 
+    /// The two slices of a frame of 16 bytes, and the last byte of the longest frame.
+    static let slices: [[UInt8]] = [
+        [0, 0, 0, 1, 0, 0, 0, 16] + pattern(9), [0, 0, 0, 1, 0, 9, 0, 16] + pattern(7),
+        [0, 0, 0, 2, 0xFF, 0xFE, 0xFF, 0xFF, 1],
+    ]
+
     static let streamMessages: [StreamMessage] = [
         .rekeyRequest(
             RekeyRequest(

@@ -24,6 +24,9 @@ let wireTargets: [FuzzTarget] = [
         run: runParameters),
     FuzzTarget("wire-record", seeds: { [WireSamples.record] }, run: runRecord),
     FuzzTarget(
+        "wire-frame-slice", dictionary: [[0, 0, 0, 10], [0xFF, 0xFE, 0xFF, 0xFF]], seeds: { WireSamples.slices },
+        run: runSlice),
+    FuzzTarget(
         "wire-stream-segment", seeds: { [StreamSegment(transmission: 1, offset: 2, data: [3, 4]).bytes] },
         rewrite: { try StreamSegment(parsing: $0.span.rawBytes).bytes }),
     FuzzTarget(
@@ -84,6 +87,22 @@ private let parameterHeads: [[UInt8]] = [
         var span = mutable.mutableRawBytes
         header.write(to: &span)
         precondition(again == bytes, "a header is written as it was")
+        outcome.note("parsed")
+    } catch { outcome.note(error: error) }
+    return outcome
+}
+
+@Sendable private func runSlice(_ bytes: [UInt8]) -> Outcome {
+    var outcome = Outcome()
+    do {
+        let slice = try FrameSlice(parsing: bytes.span.rawBytes)
+        precondition(slice.range.count == bytes.count - FrameSlice.headerByteCount && !slice.range.isEmpty)
+        precondition(slice.range.upperBound <= slice.frameByteCount && slice.range.count < slice.frameByteCount)
+        var again = bytes
+        var mutable = again.mutableSpan
+        var span = mutable.mutableRawBytes
+        slice.writeHeader(to: &span, at: 0)
+        precondition(again == bytes, "a slice's header is written as it was")
         outcome.note("parsed")
     } catch { outcome.note(error: error) }
     return outcome

@@ -47,6 +47,21 @@ public struct DatagramBatch: Sendable {
         return true
     }
 
+    /// Where the datagram at `index` goes, and its byte count.
+    func destination(of index: Int, isVersion6: Bool) -> (endpoint: Endpoint, byteCount: Int)? {
+        let entry = datagrams[index]
+        func bytes(_ value: UInt64, count: Int) -> [UInt8] {
+            (0..<count).map { (place: Int) -> UInt8 in
+                UInt8(truncatingIfNeeded: value >> UInt64(8 * (count - 1 - place)))
+            }
+        }
+        let address =
+            isVersion6
+            ? bytes(entry.address_high, count: 8) + bytes(entry.address_low, count: 8)
+            : bytes(entry.address_low, count: 4)
+        return IPAddress(bytes: address).map { (Endpoint(address: $0, port: entry.port), Int(entry.byte_count)) }
+    }
+
     /// Drops all datagrams.
     public mutating func removeAll() {
         datagrams.removeAll(keepingCapacity: true)

@@ -1,5 +1,6 @@
 internal import CMeshLinux
 internal import Glibc
+public import MeshBase
 
 /// A UDP socket of one address family, bound to all addresses of this host; never blocks.
 ///
@@ -53,9 +54,13 @@ public struct DatagramSocket: ~Copyable, Sendable {
     /// A datagram that the kernel does not take is lost, and the next ones are tried; only when the socket has no room
     /// (EAGAIN) the rest of the batch is lost too.
     ///
-    /// - Parameter refused: Called with the errno of each datagram that was not taken.
+    /// - Parameters:
+    ///   - refused: Called with the errno of each datagram that was not taken.
+    ///   - tooLong: Called for each datagram that is longer than the interface's MTU allows (EMSGSIZE).
     /// - Returns: How many were taken.
-    public borrowing func send(_ batch: inout DatagramBatch, refused: (CInt) -> Void) -> Int {
+    public borrowing func send(
+        _ batch: inout DatagramBatch, refused: (CInt) -> Void, tooLong: (Endpoint, _ byteCount: Int) -> Void
+    ) -> Int {
         let count = batch.count
         var index = 0
         var sentCount = 0
@@ -74,6 +79,9 @@ public struct DatagramSocket: ~Copyable, Sendable {
             }
             let lostCount = result == -EAGAIN ? count - index : 1
             for _ in 0..<lostCount { refused(-result) }
+            if result == -EMSGSIZE, let (endpoint, byteCount) = batch.destination(of: index, isVersion6: isVersion6) {
+                tooLong(endpoint, byteCount)
+            }
             index += lostCount
         }
         batch.removeAll()

@@ -28,7 +28,14 @@ extension NodeDaemon {
         let handlers = DatagramHandlers(
             received: { remote, datagram in self.assumeIsolated { $0.received(datagram, from: remote) } },
             receivedEnd: { self.assumeIsolated { $0.flush() } },
-            observed: { endpoint, server in self.assumeIsolated { $0.observed(endpoint, by: server) } })
+            observed: { endpoint, server in self.assumeIsolated { $0.observed(endpoint, by: server) } },
+            tooLong: { remote, byteCount in
+                self.assumeIsolated {
+                    $0.drive { node, now, actions in
+                        node.datagramTooLong(byteCount: byteCount, to: remote, at: now, actions: &actions)
+                    }
+                }
+            })
         do {
             let port = try await DatagramPort.bind(eventLoop: eventLoop, handlers: handlers).get()
             datagrams = DatagramState(port: port)
@@ -97,29 +104,55 @@ extension NodeDaemon {
         arm(at: now)
     }
 
-    /// Seals a frame and sends it as one datagram; while the path is in doubt also by `second`.
+    /// Seals a frame and sends it as one datagram, or in slices when the path does not carry it whole; while the path is in
+    /// doubt also by `second`.
     func send(_ frame: RawSpan, to peer: PeerIndex, at endpoint: Endpoint, second: CarrierID?, at now: Instant) {
-        let byteCount = frame.byteCount
-        guard let port = datagrams?.port, var scratch = datagrams?.record,
-            Session.frameOverheadByteCount + byteCount <= scratch.count
-        else {
-            peers[peer].losses["path_too_small", default: 0] += 1
+        guard datagrams != nil else {
+            peers[peer].losses["no_path", default: 0] += 1
             return
         }
+        let byteCount = frame.byteCount
+        var isSealed = true
+        if let cut = node.cutFrame(to: peer, byteCount: byteCount) {
+            for index in 0..<cut.count {
+                let slice = frame.extracting(cut.slice(index).range)
+                isSealed = sendRecord(slice, at: Session.sliceOffset, to: endpoint, second: second) { node, record in
+                    node.sealSlice(index, of: cut, to: peer, in: &record, at: now)
+                }
+            }
+        } else {
+            guard Session.frameOverheadByteCount + byteCount <= DatagramPort.datagramByteCountMax else {
+                peers[peer].losses["path_too_small", default: 0] += 1
+                return
+            }
+            isSealed = sendRecord(frame, at: Session.contentOffset, to: endpoint, second: second) { node, record in
+                node.sealFrame(to: peer, byteCount: byteCount, in: &record, at: now)
+            }
+        }
+        if isSealed {
+            peers[peer].sentFrame(byteCount: byteCount)
+        } else {
+            peers[peer].losses["no_session", default: 0] += 1
+        }
+    }
+
+    /// Sends a record with `content` at `offset`, which `seal` seals in place. Returns whether there was a session.
+    private func sendRecord(
+        _ content: RawSpan, at offset: Int, to endpoint: Endpoint, second: CarrierID?,
+        seal: (inout Node, inout MutableRawSpan) -> Int?
+    ) -> Bool {
+        guard var scratch = datagrams?.record else { return false }
         // Taken out meanwhile: one owner, no copy.
         datagrams?.record = []
         defer { datagrams?.record = scratch }
         var bytes = scratch.mutableSpan
         var record = bytes.mutableRawBytes
-        record.store(frame, at: Session.contentOffset)
-        guard let recordByteCount = node.sealFrame(to: peer, byteCount: byteCount, in: &record, at: now) else {
-            peers[peer].losses["no_session", default: 0] += 1
-            return
-        }
+        record.store(content, at: offset)
+        guard let recordByteCount = seal(&node, &record) else { return false }
         let sealed = record.bytes.extracting(0..<recordByteCount)
-        port.send(sealed, to: endpoint)
+        datagrams?.port.send(sealed, to: endpoint)
         if let second { appendCopy(of: sealed, to: second) }
         touchesDatagrams = true
-        peers[peer].sentFrame(byteCount: byteCount)
+        return true
     }
 }

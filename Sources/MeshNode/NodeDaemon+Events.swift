@@ -52,6 +52,10 @@ extension NodeDaemon {
                 metadata: metadata(
                     peer, ["from": "\(path(of: from))", "to": "\(path(of: to))", "reason": "\(reason.rawValue)"]))
             settlePathWaits(at: now)
+        case .pathSizeChanged(let peer, let endpoint, let byteCount):
+            logger.info(
+                "record size changed",
+                metadata: metadata(peer, ["path": "udp \(endpoint)", "record_bytes": "\(byteCount)"]))
         case .pathSuspect(let peer, let carrier, let reason):
             logger.info(
                 "path in doubt",

@@ -2,6 +2,7 @@ internal import MeshBase
 internal import MeshControl
 internal import MeshCrypto
 internal import MeshProtocol
+internal import MeshTransport
 internal import MeshWire
 
 /// What the configuration means for the protocol machine.
@@ -28,6 +29,7 @@ struct NodeSetUp {
             identity: identity, peers: peers.map(\.id), relays: relays.map(\.id), parameters: parameters)
         made.relayTokens = relayTokens
         made.usesDatagrams = configuration.mode == .auto && !relays.isEmpty
+        made.datagramByteCountMax = DatagramPort.datagramByteCountMax
         made.afterDirect =
             switch configuration.afterDirect {
             case .auto: .auto

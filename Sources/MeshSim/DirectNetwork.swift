@@ -10,6 +10,12 @@ public struct DirectNetwork: Sendable {
     public var cut: Set<Link> = []
     /// Whether datagrams of the size of a simulated frame are lost: polls and challenges get through, frames do not.
     public var dropsFrames = false
+    /// Whether all frames and slices are lost, and nothing else.
+    public var dropsAllFrames = false
+    /// Longer datagrams vanish on the way, and nobody is told.
+    public var datagramByteCountMax = Int.max
+    /// Longer datagrams are refused by the sender's kernel, which says so (EMSGSIZE).
+    public var interfaceByteCountMax = Int.max
     /// Every datagram that was sent, for an attacker; only kept when asked for.
     public var recorded: [Datagram]?
     /// Bytes sent to addresses that belong to no host.

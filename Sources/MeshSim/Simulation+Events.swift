@@ -25,6 +25,8 @@ extension Simulation {
             guard relays[index].generation == generation else { return }
             driveRelay(index) { $0.performed(ticket, result, at: $2, actions: &$1) }
         case .datagram(let index, let source, let bytes): deliver(bytes, to: index, by: .udp(source))
+        case .datagramTooLong(let index, let endpoint, let byteCount):
+            drive(index) { $0.datagramTooLong(byteCount: byteCount, to: endpoint, at: $2, actions: &$1) }
         case .closed(let node, let relay, let connection):
             guard hosts[node].connections[relay] == connection else { return }
             dropConnection(node: node, relay: relay)
@@ -88,7 +90,9 @@ extension Simulation {
 
     mutating func judge(_ frame: [UInt8], from peer: PeerIndex, at index: Int) {
         let number = frame.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        guard let sent = sentFrames[number], frame.count == Self.frameByteCount else {
+        guard let sent = sentFrames[number],
+            frame == Self.frame(number, byteCount: frameByteCounts[number] ?? Self.frameByteCount)
+        else {
             return violations.append(.deliveredButNeverSent)
         }
         guard sent.to == index, hosts[sent.from].identity.id == hosts[index].node.peerID(peer) else {

@@ -41,27 +41,56 @@ extension Simulation {
         hosts.indices.allSatisfy { from in hosts.indices.allSatisfy { $0 == from || isReachable(from: from, to: $0) } }
     }
 
-    /// Sends a frame. Returns its number, or `nil` when there is no session.
-    public mutating func sendFrame(from: Int, to: Int) -> UInt64? {
+    /// A frame: its number in 8 bytes, then bytes that differ from place to place and from frame to frame.
+    static func frame(_ number: UInt64, byteCount: Int) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: byteCount)
+        for place in bytes.indices {
+            let mixed: UInt64 = (number &+ UInt64(place)) &* 0x9E37
+            let value: UInt64 = place < 8 ? number >> UInt64(56 - 8 * place) : mixed >> 8
+            bytes[place] = UInt8(truncatingIfNeeded: value)
+        }
+        return bytes
+    }
+
+    /// Sends a frame of at least 8 bytes. Returns its number, or `nil` when there is no session.
+    public mutating func sendFrame(from: Int, to: Int, byteCount: Int = Simulation.frameByteCount) -> UInt64? {
         guard let peer = hosts[from].node.peerIndex(of: hosts[to].identity.id),
             let carrier = hosts[from].node.carrier(of: peer)
         else { return nil }
         let number = nextFrame
-        var record = [UInt8](repeating: 0, count: Session.frameOverheadByteCount + Self.frameByteCount)
-        for place in 0..<8 {
-            record[Session.contentOffset + place] = UInt8(truncatingIfNeeded: number >> UInt64(56 - 8 * place))
-        }
-        var bytes = record.mutableSpan
-        var span = bytes.mutableRawBytes
-        guard hosts[from].node.sealFrame(to: peer, byteCount: Self.frameByteCount, in: &span, at: now) != nil else {
-            return nil
-        }
+        guard let records = seal(Self.frame(number, byteCount: byteCount), from: from, to: peer) else { return nil }
         nextFrame += 1
         sentFrames[number] = (from, to)
-        send(record, by: carrier, from: from)
-        if let second = hosts[from].node.secondCarrier(of: peer) { send(record, by: second, from: from) }
+        if byteCount != Self.frameByteCount { frameByteCounts[number] = byteCount }
+        let second = hosts[from].node.secondCarrier(of: peer)
+        for record in records {
+            if direct?.dropsAllFrames != true || carrier.isRelay { send(record, by: carrier, from: from) }
+            if let second { send(record, by: second, from: from) }
+        }
         armNode(from)
         return number
+    }
+
+    /// The frame's records: one, or those of its slices.
+    private mutating func seal(_ frame: [UInt8], from: Int, to peer: PeerIndex) -> [[UInt8]]? {
+        guard let cut = hosts[from].node.cutFrame(to: peer, byteCount: frame.count) else {
+            var record = [UInt8](repeating: 0, count: Session.frameOverheadByteCount + frame.count)
+            record.replaceSubrange(Session.contentOffset..<Session.contentOffset + frame.count, with: frame)
+            var bytes = record.mutableSpan
+            var span = bytes.mutableRawBytes
+            let count = hosts[from].node.sealFrame(to: peer, byteCount: frame.count, in: &span, at: now)
+            return count == nil ? nil : [record]
+        }
+        slicedFrameCount += 1
+        return (0..<cut.count).compactMap { index in
+            let slice = frame[cut.slice(index).range]
+            var record = [UInt8](repeating: 0, count: Session.sliceOverheadByteCount + slice.count)
+            record.replaceSubrange(Session.sliceOffset..<Session.sliceOffset + slice.count, with: slice)
+            var bytes = record.mutableSpan
+            var span = bytes.mutableRawBytes
+            let count = hosts[from].node.sealSlice(index, of: cut, to: peer, in: &span, at: now)
+            return count == nil ? nil : record
+        }
     }
 
     /// Breaks the connection of a node and a relay.
@@ -114,6 +143,11 @@ extension Simulation {
     /// Pairs of nodes that the relay forwards for.
     public func pairCount(atRelay relay: Int) -> Int { relays[relay].core.pairCount }
 
+    /// Bytes of the longest record that a node's path to another is known to carry; `nil` unless it goes by UDP.
+    public func recordByteCountMax(from: Int, to: Int) -> Int? {
+        hosts[from].node.peerIndex(of: hosts[to].identity.id).flatMap { hosts[from].node.recordByteCountMax(of: $0) }
+    }
+
     /// Records that a node dropped, by reason.
     public func recordRefusals(of node: Int) -> [RecordRefusal: UInt64] { hosts[node].node.recordRefusals }
 
@@ -148,8 +182,13 @@ extension Simulation {
         let link = DirectNetwork.Link(index, to)
         network.sentCounts[link, default: 0] += 1
         direct = network
+        if bytes.count > network.interfaceByteCountMax {
+            return queue.add(.datagramTooLong(from: index, to: endpoint, byteCount: bytes.count), at: now)
+        }
         let isFrame = bytes.count == Session.frameOverheadByteCount + Self.frameByteCount
-        guard !network.cut.contains(link), !(network.dropsFrames && isFrame) else { return }
+        guard !network.cut.contains(link), !(network.dropsFrames && isFrame),
+            bytes.count <= network.datagramByteCountMax
+        else { return }
         let extra = network.delays[link].map { Int64($0) - Int64(network.faults.delayMilliseconds) } ?? 0
         for (delay, altered) in suffer(bytes, network.faults) {
             queue.add(

@@ -25,6 +25,7 @@ public struct Simulation {
         case relayWork(Int, generation: UInt64, WorkTicket, WorkResult)
         case closed(node: Int, relay: Int, connection: UInt64)
         case datagram(to: Int, from: Endpoint, [UInt8])
+        case datagramTooLong(from: Int, to: Endpoint, byteCount: Int)
     }
 
     /// A frame that arrived.
@@ -59,8 +60,8 @@ public struct Simulation {
 
     /// Work takes this long in virtual time: a signature and two verifications.
     static let workMilliseconds: UInt64 = 4
-    /// A frame of the simulation: its number.
-    static let frameByteCount = 64
+    /// A frame of the simulation: its number, and zeros.
+    public static let frameByteCount = 64
     /// The wall clock at virtual time 0, in seconds since 1970.
     static let epochSeconds: UInt64 = 1_800_000_000
 
@@ -70,6 +71,8 @@ public struct Simulation {
     public var direct: DirectNetwork?
     /// Frames in the order of their arrival.
     public internal(set) var deliveries: [Delivery] = []
+    /// Frames that went in slices.
+    public internal(set) var slicedFrameCount = 0
     /// Frames that arrived after a later one of the same direction.
     public internal(set) var reorderedCount = 0
     var newestDelivered: [DirectNetwork.Link: UInt64] = [:]
@@ -81,6 +84,8 @@ public struct Simulation {
     public internal(set) var now = Instant.zero
     /// Frames sent and delivered, by frame number.
     public internal(set) var sentFrames: [UInt64: (from: Int, to: Int)] = [:]
+    /// Bytes of sent frames that were of another size than `frameByteCount`, by frame number.
+    var frameByteCounts: [UInt64: Int] = [:]
     /// Frames that arrived.
     public internal(set) var deliveredFrames: Set<UInt64> = []
     /// Wrong deliveries.
@@ -266,7 +271,8 @@ public struct Simulation {
 extension NodeEvent {
     var isAboutPaths: Bool {
         switch self {
-        case .pathValidated, .pathChanged, .pathSuspect, .pathDead, .attemptFailed, .unresponsive: true
+        case .pathValidated, .pathSizeChanged, .pathChanged, .pathSuspect, .pathDead, .attemptFailed, .unresponsive:
+            true
         default: false
         }
     }

@@ -148,6 +148,7 @@ struct VectorRefusalTests {
         let span = content.span.rawBytes
         switch kind {
         case .frame: return true
+        case .frameSlice: return (try? FrameSlice(parsing: span)) != nil
         case .ping, .pong: return (try? Probe(parsing: span)) != nil
         case .streamSegment: return (try? StreamSegment(parsing: span)) != nil
         case .streamAcknowledgement: return (try? StreamAcknowledgement(parsing: span))?.nextOffset == 0

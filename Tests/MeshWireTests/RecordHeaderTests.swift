@@ -49,6 +49,7 @@ import Testing
 
     @Test func contentKindsKeepTheirNumbers() {
         #expect(ContentKind.frame.rawValue == 1)
+        #expect(ContentKind.frameSlice.rawValue == 2)
         #expect(ContentKind.streamSegment.rawValue == 3)
         #expect(ContentKind.streamAcknowledgement.rawValue == 4)
         #expect(ContentKind.ping.rawValue == 5)
@@ -58,6 +59,6 @@ import Testing
         #expect(ContentKind.pathAnswer.rawValue == 9)
         #expect(ContentKind.poll.rawValue == 10)
         #expect(ContentKind.pollAnswer.rawValue == 11)
-        #expect(ContentKind.allCases.count == 10)
+        #expect(ContentKind.allCases.count == 11)
     }
 }

@@ -44,4 +44,25 @@ import Testing
         #expect(try Probe(parsing: probe.bytes.span.rawBytes) == probe)
         expectExactLength(probe.bytes, Self.rewriteProbe)
     }
+
+    @Test func aSliceTellsItsPlaceInTheFrame() throws {
+        let bytes = hex("01020304 0010 0040") + pattern(0x30, from: 1)
+        let slice = try FrameSlice(parsing: bytes.span.rawBytes)
+        #expect(slice == FrameSlice(frameNumber: 0x0102_0304, range: 0x10..<0x40, frameByteCount: 0x40))
+        var written = [UInt8](repeating: 0, count: FrameSlice.headerByteCount)
+        var mutable = written.mutableSpan
+        var span = mutable.mutableRawBytes
+        slice.writeHeader(to: &span, at: 0)
+        #expect(written == Array(bytes.prefix(FrameSlice.headerByteCount)))
+        let longer = bytes + [0]
+        #expect(throws: WireError.invalidField(.count)) { try FrameSlice(parsing: longer.span.rawBytes) }
+    }
+
+    @Test func anAnswerToAPollHas32Bytes() throws {
+        let answer = PathPollAnswer(number: 1, highestCounter: 2, frameCount: 3, longFrameCount: 4)
+        #expect(answer.bytes == hex("0000000000000001 0000000000000002 0000000000000003 0000000000000004"))
+        expectExactLength(answer.bytes) { (bytes) throws(WireError) in
+            try PathPollAnswer(parsing: bytes.span.rawBytes).bytes
+        }
+    }
 }

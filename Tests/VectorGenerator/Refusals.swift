@@ -164,7 +164,7 @@ struct Refusals {
             entry(
                 "65,537 counters old", "replayed", try records.seal(counter: 4463, Records.ping(3)).bytes,
                 before: [late.bytes]),
-            entry("content kind 2", "unknown_content", try records.seal(counter: 12, [2, 0, 0]).bytes),
+            entry("slice of 2 bytes", "malformed_content", try records.seal(counter: 12, [2, 0, 0]).bytes),
             entry(
                 "ping of 7 bytes", "malformed_content", try records.seal(counter: 13, [5, 0, 0, 0, 0, 0, 0, 0]).bytes),
             entry(

@@ -424,9 +424,11 @@ class ReplayWindow:
 
 def check_content(content, sent):
     kind, size = content[0], len(content) - 1
-    if kind not in (1, 3, 4, 5, 6):
+    if kind not in (1, 2, 3, 4, 5, 6):
         raise Refused("unknown_content")
-    fits = {1: True, 3: 13 <= size <= 1012, 4: size == 12, 5: size == 8, 6: size == 8}[kind]
+    total = int.from_bytes(content[7:9], "big")
+    is_slice = size > 8 and size - 8 < total and int.from_bytes(content[5:7], "big") + size - 8 <= total
+    fits = {1: True, 2: is_slice, 3: 13 <= size <= 1012, 4: size == 12, 5: size == 8, 6: size == 8}[kind]
     if not fits or (kind == 4 and int.from_bytes(content[5:13], "big") > sent):
         raise Refused("malformed_content")
 

@@ -60,6 +60,17 @@ extension Node {
         }
     }
 
+    /// The kernel refused a datagram of `byteCount` bytes, because it is longer than the interface allows (EMSGSIZE).
+    public mutating func datagramTooLong(
+        byteCount: Int, to endpoint: Endpoint, at now: Instant, actions: inout [NodeAction]
+    ) {
+        for index in peers.indices where peers[index].paths.prober?.knows(endpoint) == true {
+            run(index, at: now, actions: &actions) { peer, _, out in
+                peer.datagramTooLong(byteCount: byteCount, to: endpoint, at: now, actions: &out)
+            }
+        }
+    }
+
     /// Takes a person's wish for the path to a peer; frames follow it without loss. An address is proven again before
     /// it is used. Returns `false` for an address that is not known to be the peer's.
     @discardableResult

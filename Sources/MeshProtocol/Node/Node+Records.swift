@@ -72,6 +72,19 @@ extension Node {
         peers[peer].updateKept(context: &context) { $0.next(at: now) }
     }
 
+    /// How a frame of `byteCount` bytes has to be cut, because it is larger than the records of the UDP path in use; `nil`
+    /// when it goes whole. All slices belong to one carrier: seal and send them before the next event.
+    public mutating func cutFrame(to peer: PeerIndex, byteCount: Int) -> FrameCut? {
+        peers[peer].cutFrame(byteCount: byteCount)
+    }
+
+    /// Seals the slice at `index`, whose bytes lie at `Session.sliceOffset` of `record`, in place.
+    ///
+    /// - Returns: the record's byte count; `nil` when there is no session with the peer. Allocates nothing.
+    public mutating func sealSlice(
+        _ index: Int, of cut: FrameCut, to peer: PeerIndex, in record: inout MutableRawSpan, at now: Instant
+    ) -> Int? { peers[peer].seal(cut.slice(index), in: &record, context: &context, at: now) }
+
     /// Sends a ping to the peer. Returns `false` when there is no session or no carrier.
     public mutating func ping(
         _ peer: PeerIndex, identifier: UInt64, at now: Instant, actions: inout [NodeAction]

@@ -19,6 +19,16 @@ extension Node {
     public func pathCandidates(of peer: PeerIndex, at now: Instant) -> [PathCandidateStatus] {
         peers[peer].paths.prober?.status(current: peers[peer].paths.currentEndpoint, at: now) ?? []
     }
+    /// Bytes of the longest record that the UDP path in use is known to carry; `nil` while another path is in use. Frames
+    /// that need more have to be cut by `cutFrame`.
+    public func recordByteCountMax(of peer: PeerIndex) -> Int? { peers[peer].paths.recordByteCountMax }
+    /// Frames of the peer that came in slices and were joined, and those that were begun and given up, of the session in
+    /// use.
+    public func slicedFrameCounts(of peer: PeerIndex) -> (joined: UInt64, dropped: UInt64) {
+        guard let place = peers[peer].sendingSession else { return (0, 0) }
+        let assembly = peers[peer].sessions[place].assembly
+        return (assembly.joinedCount, assembly.droppedCount)
+    }
     /// Since when the peer's records take the path they take.
     public func pathSince(of peer: PeerIndex) -> Instant { peers[peer].paths.currentSince }
     /// Why the path in use is in doubt; `nil` when it is not.

@@ -20,6 +20,8 @@ public struct Node: Sendable {
         public var dialledPeers: Set<PeerID> = []
         /// Whether the driver has a UDP socket and carries out `CarrierID.udp`; without, no direct path is looked for.
         public var usesDatagrams = false
+        /// Bytes of the longest datagram that the driver sends; what no path carries is found out by probing.
+        public var datagramByteCountMax = 1_472
         /// Whether loopback addresses of peers are probed; for tests on one host.
         public var allowsLoopbackCandidates = false
         /// What becomes of relay connections while every configured peer is reached directly.
@@ -111,6 +113,7 @@ public struct Node: Sendable {
         context = PeerContext(
             identity: configuration.identity, parameters: configuration.parameters, entropy: entropy)
         context.usesDatagrams = configuration.usesDatagrams
+        context.datagramByteCountMax = configuration.datagramByteCountMax
         context.allowsLoopback = configuration.allowsLoopbackCandidates
         afterDirect = configuration.afterDirect
         let instance = context.entropy.bytes(count: RelayProof.instanceByteCount)

@@ -50,8 +50,10 @@ public enum NodeEvent: Sendable {
     case unresponsive(PeerIndex)
     /// A ping was answered, by this carrier.
     case pong(PeerIndex, identifier: UInt64, roundTripNanoseconds: UInt64, CarrierID)
-    /// An address of the peer answered a challenge at full size.
+    /// An address of the peer answered a challenge.
     case pathValidated(PeerIndex, Endpoint, roundTripNanoseconds: UInt64)
+    /// The longest record that a UDP path in use is known to carry has another length now.
+    case pathSizeChanged(PeerIndex, Endpoint, recordByteCount: Int)
     /// The peer's records take another path.
     case pathChanged(PeerIndex, from: CarrierID, to: CarrierID, PathChangeReason)
     /// The direct path in use is in doubt: what is sent also goes by another.

@@ -78,8 +78,9 @@ extension Peer {
         var prober: PathProber?
         if context.usesDatagrams, context.parameters.supportsDirect, sessions[place].remoteParameters.supportsDirect {
             var made = PathProber(
-                recordByteCount: Int(context.parameters.mtu) + PeerPaths.frameOverheadByteCount
-                    + Session.frameOverheadByteCount,
+                largestRecordByteCount: min(
+                    Int(context.parameters.mtu) + PeerPaths.frameOverheadByteCount + Session.frameOverheadByteCount,
+                    context.datagramByteCountMax),
                 allowsLoopback: context.allowsLoopback)
             _ = made.name(sessions[place].remoteCandidates ?? sessions[place].remoteParameters.candidates)
             prober = made
@@ -171,7 +172,9 @@ extension Peer {
         do throws(WireError) {
             var steps: [PathProber.Step] = []
             switch kind {
-            case .pathEnd: context.release(sessions[place].order.received(try PathEnd(parsing: content)), of: index)
+            case .pathEnd:
+                let free = sessions[place].order.received(try PathEnd(parsing: content))
+                deliver(free, place: place, context: &context, at: now)
             case .pathChallenge:
                 let challenge = try PathChallenge(parsing: content)
                 guard case .udp(let endpoint) = carrier else { return }
@@ -187,7 +190,7 @@ extension Peer {
             case .poll: received(try PathPoll(parsing: content), place: place, by: carrier, at: now, actions: &actions)
             case .pollAnswer:
                 received(try PathPollAnswer(parsing: content), context: &context, at: now, actions: &actions)
-            case .frame, .streamSegment, .streamAcknowledgement, .ping, .pong: break
+            case .frame, .frameSlice, .streamSegment, .streamAcknowledgement, .ping, .pong: break
             }
             perform(steps, place, at: now, actions: &actions)
         } catch { throw .malformedContent }
@@ -198,7 +201,8 @@ extension Peer {
     ) {
         let counts = sessions[place].arrivals.counts(by: carrier)
         let answer = PathPollAnswer(
-            number: poll.number, highestCounter: counts.highestCounter, frameCount: counts.frameCount)
+            number: poll.number, highestCounter: counts.highestCounter, frameCount: counts.frameCount,
+            longFrameCount: counts.longFrameCount)
         if carrier == paths.current {
             _ = paths.updateLiveness { $0.remotePolled(poll, at: now) }
         }
@@ -210,11 +214,12 @@ extension Peer {
         _ answer: PathPollAnswer, context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
     ) {
         let before = paths.liveness?.suspicion?.reason
-        guard let isMissing = paths.updateLiveness({ $0.received(answer, at: now) }) else { return }
+        guard let finding = paths.updateLiveness({ $0.received(answer, at: now) }) else { return }
+        if finding.isBlackHole { foundBlackHole(at: now, actions: &actions) }
         let after = paths.liveness?.suspicion?.reason
         if before == nil, let after { becameSuspect(after, at: now, actions: &actions) }
         // What is missing is sent again by the path that is well again, if no relay came meanwhile.
-        if after == nil, !isMissing, !kept.isEmpty { updateKept(context: &context) { $0.removeAll() } }
+        if after == nil, !finding.isMissing, !kept.isEmpty { updateKept(context: &context) { $0.removeAll() } }
     }
 
     private mutating func becameSuspect(_ reason: PathSuspicion, at now: Instant, actions: inout [PeerAction]) {
@@ -237,6 +242,9 @@ extension Peer {
                 actions.append(.event(.pathValidated(index, endpoint, roundTripNanoseconds: nanoseconds)))
                 // It was lost, with nothing to go to: it starts afresh.
                 if endpoint == paths.currentEndpoint { paths.moved(to: .udp(endpoint), at: now) }
+            case .sized(let endpoint, let byteCount):
+                guard endpoint == paths.currentEndpoint else { continue }
+                actions.append(.event(.pathSizeChanged(index, endpoint, recordByteCount: byteCount)))
             case .failed(let failure): actions.append(.event(.attemptFailed(index, failure)))
             }
         }
@@ -251,10 +259,10 @@ extension Peer {
             switch kind {
             case .pathChallenge, .pathAnswer, .pollAnswer: false
             case .pathEnd: isDeadEnd
-            case .frame, .streamSegment, .streamAcknowledgement, .ping, .pong, .poll: true
+            case .frame, .frameSlice, .streamSegment, .streamAcknowledgement, .ping, .pong, .poll: true
             }
         sessions[place].arrivals.note(
-            header.counter, isFrame: kind == .frame, showsPath: showsPath, by: carrier, at: now)
+            header.counter, frameByteCount: kind.isFrame ? byteCount : nil, showsPath: showsPath, by: carrier, at: now)
         guard paths.liveness != nil || paths.prober != nil else { return }
         if carrier == paths.current {
             paths.heard()
@@ -264,28 +272,6 @@ extension Peer {
             // The peer's frames go by relay while ours do not: one of both may be wrong.
             paths.relayUsed(at: now)
         }
-    }
-
-    /// Delivers, or holds, a frame. Returns whether it may be delivered at once.
-    mutating func order(
-        _ frame: RawSpan, header: RecordHeader, place: Int, context: inout PeerContext, at now: Instant
-    ) -> Bool {
-        if sessions[place].order.mayDeliver(generation: header.pathGeneration) {
-            // What this frame sets free comes after it.
-            context.release(sessions[place].order.advance(), of: index)
-            return true
-        }
-        let bytes = frame.copy(0..<frame.byteCount)
-        guard context.hold(bytes) else {
-            context.release(sessions[place].order.skip(to: header.pathGeneration), of: index)
-            _ = sessions[place].order.mayDeliver(generation: header.pathGeneration)
-            context.released.append((index, bytes))
-            return false
-        }
-        sessions[place].order.hold(
-            bytes, generation: header.pathGeneration, counter: header.counter, at: now)
-        context.release(sessions[place].order.advance(), of: index)
-        return false
     }
 
     // MARK: - Events from above
@@ -329,14 +315,18 @@ extension Peer {
     mutating func handlePathTimeout(context: inout PeerContext, at now: Instant, actions: inout [PeerAction]) {
         for place in sessions.indices where sessions[place].orderDeadline.map({ $0 <= now }) ?? false {
             let wait = sessions[place].orderWaitNanoseconds
-            context.release(sessions[place].order.timedOut(waitNanoseconds: wait, at: now), of: index)
+            let free = sessions[place].order.timedOut(waitNanoseconds: wait, at: now)
+            deliver(free, place: place, context: &context, at: now)
         }
         if !kept.isEmpty { updateKept(context: &context) { $0.expire(at: now) } }
         guard let place = sendingSession, paths.sessionIndex == sessions[place].localIndex else { return }
         if sessions[place].isAsking { _ = paths.updateLiveness { $0.heartbeatSent(at: now) } }
         let isDirect = !paths.isDirectAllowed || paths.currentEndpoint.map { isUsable(.udp($0)) } ?? false
         var steps: [PathProber.Step] = []
-        paths.updateProber { $0.timedOut(isDirect: isDirect, entropy: &context.entropy, at: now, steps: &steps) }
+        let endpoint = paths.currentEndpoint
+        paths.updateProber {
+            $0.timedOut(isDirect: isDirect, current: endpoint, entropy: &context.entropy, at: now, steps: &steps)
+        }
         perform(steps, place, at: now, actions: &actions)
         if let wanted = paths.dropsVainWish(at: now) { actions.append(.event(.wishDropped(index, wanted))) }
         let hasAlternative = hasAlternative

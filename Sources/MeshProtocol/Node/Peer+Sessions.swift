@@ -63,9 +63,11 @@ extension Peer {
         do throws(RecordRefusal) {
             (kind, content) = try sessions[place].open(&record, header: header, at: now, rotated: &rotated)
         } catch {
-            let isFrame =
-                record.bytes.bigEndian(at: RecordHeader.byteCount, as: UInt8.self) == ContentKind.frame.rawValue
-            if error == .replayed, isFrame, sessions[place].arrivals.noteCopy(header.counter, by: carrier, at: now) {
+            let kind = ContentKind(rawValue: record.bytes.bigEndian(at: RecordHeader.byteCount, as: UInt8.self))
+            if error == .replayed, kind?.isFrame == true,
+                sessions[place].arrivals.noteCopy(
+                    header.counter, byteCount: record.byteCount, by: carrier, at: now)
+            {
                 throw .duplicate
             }
             throw error
@@ -82,10 +84,11 @@ extension Peer {
             actions.append(.event(.confirmed(index)))
         }
         if rotated { actions.append(.event(.rotated(index, epoch: sessions[place].epoch))) }
-        if kind == .frame {
-            let isInOrder = order(
-                record.bytes.extracting(content), header: header, place: place, context: &context, at: now)
-            return isInOrder ? content : nil
+        if kind.isFrame {
+            let isWhole = try order(
+                record.bytes.extracting(content), isSlice: kind == .frameSlice, header: header, place: place,
+                context: &context, at: now)
+            return isWhole ? content : nil
         }
         if kind.isPathControl {
             try received(
@@ -173,7 +176,7 @@ extension Peer {
     mutating func remove(_ localIndex: UInt32, context: inout PeerContext) {
         if let place = sessions.firstIndex(where: { $0.localIndex == localIndex }) {
             // What was received is delivered, though its turn never came.
-            context.release(sessions[place].order.drain(), of: index)
+            deliver(sessions[place].order.drain(), place: place, context: &context, at: sessions[place].lastReceivedAt)
             sessions.remove(at: place)
         }
         context.indices.release(localIndex)
@@ -241,12 +244,37 @@ extension Peer {
         byteCount: Int, in record: inout MutableRawSpan, context: inout PeerContext, at now: Instant
     ) -> Int? {
         guard let place = sendingSession else { return nil }
-        paths.frameSent(at: now)
         let recordByteCount = sessions[place].seal(.frame, contentByteCount: byteCount, in: &record, at: now)
+        sealed(record.bytes.extracting(0..<recordByteCount), context: &context, at: now)
+        return recordByteCount
+    }
+
+    /// A record with a frame or slice goes out.
+    private mutating func sealed(_ record: RawSpan, context: inout PeerContext, at now: Instant) {
+        paths.frameSent(recordByteCount: record.byteCount, at: now)
         if isKeeping, context.keptByteCount < PeerContext.keptByteCountMax {
-            let copy = record.bytes.copy(0..<recordByteCount)
+            let copy = record.copy(0..<record.byteCount)
             updateKept(context: &context) { $0.append(copy, at: now) }
         }
+    }
+
+    /// How to cut a frame that the records of the path in use cannot carry whole.
+    mutating func cutFrame(byteCount: Int) -> FrameCut? {
+        guard let place = sendingSession, let recordByteCountMax = paths.recordByteCountMax else { return nil }
+        return sessions[place].cut(frameByteCount: byteCount, recordByteCountMax: recordByteCountMax)
+    }
+
+    /// Seals the slice whose bytes lie at `Session.sliceOffset` of `record`, in place.
+    ///
+    /// - Returns: the record's byte count; `nil` when there is no session.
+    mutating func seal(
+        _ slice: FrameSlice, in record: inout MutableRawSpan, context: inout PeerContext, at now: Instant
+    ) -> Int? {
+        guard let place = sendingSession else { return nil }
+        slice.writeHeader(to: &record, at: Session.contentOffset)
+        let recordByteCount = sessions[place].seal(
+            .frameSlice, contentByteCount: FrameSlice.headerByteCount + slice.range.count, in: &record, at: now)
+        sealed(record.bytes.extracting(0..<recordByteCount), context: &context, at: now)
         return recordByteCount
     }
 

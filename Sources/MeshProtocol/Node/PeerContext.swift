@@ -12,6 +12,8 @@ struct PeerContext: Sendable {
     /// Whether the driver has a UDP socket.
     var usesDatagrams = false
     var allowsLoopback = false
+    /// Bytes of the longest datagram that the driver sends.
+    var datagramByteCountMax = 0
     /// Frames that may be delivered, in order, and their peers.
     var released: [(peer: PeerIndex, bytes: [UInt8])] = []
     /// Bytes of frames that wait for their turn, of all peers.
@@ -31,21 +33,16 @@ struct PeerContext: Sendable {
         return result
     }
 
-    /// Makes room for a frame to be held. Returns `false` when there is none.
-    mutating func hold(_ frame: [UInt8]) -> Bool {
-        let byteCount = frame.count + FrameOrder.heldFrameOverheadByteCount
+    /// Makes room for a frame or slice to be held. Returns `false` when there is none.
+    mutating func hold(_ bytes: [UInt8]) -> Bool {
+        let byteCount = bytes.count + FrameOrder.heldFrameOverheadByteCount
         guard heldByteCount + byteCount <= Self.heldByteCountMax else { return false }
         heldByteCount += byteCount
         return true
     }
 
-    /// Frames that were held may be delivered.
-    mutating func release(_ frames: [[UInt8]], of peer: PeerIndex) {
-        for frame in frames {
-            heldByteCount -= frame.count + FrameOrder.heldFrameOverheadByteCount
-            released.append((peer, frame))
-        }
-    }
+    /// What was held is held no more.
+    mutating func free(_ bytes: [UInt8]) { heldByteCount -= bytes.count + FrameOrder.heldFrameOverheadByteCount }
 
     mutating func jitterPercent() -> UInt64 { entropy.number(below: 11) }
 }

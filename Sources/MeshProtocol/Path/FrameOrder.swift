@@ -10,7 +10,8 @@ internal import MeshWire
 ///         v
 ///     (generation g + 1): held frames of it are released in the order of their counters
 ///
-/// Frames of an earlier generation come too late for their place and are delivered all the same.
+/// Frames of an earlier generation come too late for their place and are delivered all the same. A slice of a frame takes
+/// a place as a frame does, and is joined with the others when it has its turn.
 struct FrameOrder: Sendable {
     /// Shorter waits would give up on a path that is only a little slower (DESIGN section 7).
     static let waitNanosecondsMin: UInt64 = 250_000_000
@@ -19,11 +20,17 @@ struct FrameOrder: Sendable {
     /// ENDs of generations that have not come yet; a sender that moves this often within one wait is broken.
     private static let endsMax = 8
 
+    /// The content of a record: a frame, or a slice of one.
+    struct Content: Sendable {
+        var isSlice: Bool
+        var bytes: [UInt8]
+    }
+
     private struct Held: Sendable {
         var counter: UInt64
         var generation: UInt8
         var heldAt: Instant
-        var frame: [UInt8]
+        var content: Content
     }
 
     /// The generation whose frames are delivered now.
@@ -48,12 +55,12 @@ struct FrameOrder: Sendable {
     }
 
     /// Keeps a frame of a later generation.
-    mutating func hold(_ frame: [UInt8], generation other: UInt8, counter: UInt64, at now: Instant) {
-        held.append(Held(counter: counter, generation: other, heldAt: now, frame: frame))
+    mutating func hold(_ content: Content, generation other: UInt8, counter: UInt64, at now: Instant) {
+        held.append(Held(counter: counter, generation: other, heldAt: now, content: content))
     }
 
     /// Takes an END. Returns the frames that are free now.
-    mutating func received(_ end: PathEnd) -> [[UInt8]] {
+    mutating func received(_ end: PathEnd) -> [Content] {
         let ahead = distance(end.generation)
         guard ahead >= 0 else { return [] }
         if end.isOldPathDead {
@@ -64,36 +71,36 @@ struct FrameOrder: Sendable {
     }
 
     /// Moves on as far as ENDs allow. Returns the frames that are free now.
-    mutating func advance() -> [[UInt8]] {
-        var free: [[UInt8]] = []
+    mutating func advance() -> [Content] {
+        var free: [Content] = []
         while let expected = ends[generation], frameCount >= expected { free += move(to: generation &+ 1) }
         return free
     }
 
     /// Gives up waiting when the wait is over. Returns the frames that are free now.
-    mutating func timedOut(waitNanoseconds: UInt64, at now: Instant) -> [[UInt8]] {
-        var free: [[UInt8]] = []
+    mutating func timedOut(waitNanoseconds: UInt64, at now: Instant) -> [Content] {
+        var free: [Content] = []
         while let due = deadline(waitNanoseconds: waitNanoseconds), now >= due { free += giveUp() }
         return free
     }
 
     /// Moves on to the next generation of which there are frames. Returns the frames that are free now.
-    mutating func giveUp() -> [[UInt8]] {
+    mutating func giveUp() -> [Content] {
         guard let next = held.map({ distance($0.generation) }).min() else { return [] }
         timeoutCount += 1
         return move(to: generation &+ UInt8(bitPattern: next)) + advance()
     }
 
     /// Moves on to `next` at once: there is no room to hold its frames. Returns the frames that are free now.
-    mutating func skip(to next: UInt8) -> [[UInt8]] {
+    mutating func skip(to next: UInt8) -> [Content] {
         timeoutCount += 1
         return move(to: next)
     }
 
     /// All frames that are held, in order: their session ends.
-    mutating func drain() -> [[UInt8]] {
+    mutating func drain() -> [Content] {
         defer { held = [] }
-        return held.sorted { $0.counter < $1.counter }.map(\.frame)
+        return held.sorted { $0.counter < $1.counter }.map(\.content)
     }
 
     /// When to call `timedOut`.
@@ -104,12 +111,12 @@ struct FrameOrder: Sendable {
     /// Whether nothing is held.
     var isEmpty: Bool { held.isEmpty }
 
-    private mutating func move(to next: UInt8) -> [[UInt8]] {
+    private mutating func move(to next: UInt8) -> [Content] {
         generation = next
         for old in ends.keys where distance(old) < 0 { ends.removeValue(forKey: old) }
         let free = held.filter { distance($0.generation) <= 0 }.sorted { $0.counter < $1.counter }
         held = held.filter { distance($0.generation) > 0 }
         frameCount = UInt64(free.count { $0.generation == next })
-        return free.map(\.frame)
+        return free.map(\.content)
     }
 }

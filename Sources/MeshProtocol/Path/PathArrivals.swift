@@ -10,6 +10,7 @@ struct PathArrivals: Sendable {
     private struct Arrival: Sendable {
         var carrier: CarrierID
         var frameCount: UInt64 = 0
+        var longFrameCount: UInt64 = 0
         var highestCounter: UInt64 = 0
     }
 
@@ -20,8 +21,10 @@ struct PathArrivals: Sendable {
     private(set) var remotePath: CarrierID?
     private var remotePathCounter: UInt64 = 0
 
-    /// A record was opened that was not seen before.
-    mutating func note(_ counter: UInt64, isFrame: Bool, showsPath: Bool, by carrier: CarrierID, at now: Instant) {
+    /// A record was opened that was not seen before; `frameByteCount` is its byte count when it carries a frame.
+    mutating func note(
+        _ counter: UInt64, frameByteCount: Int?, showsPath: Bool, by carrier: CarrierID, at now: Instant
+    ) {
         if latest != carrier {
             if latest != nil { twoPathsUntil = now.advanced(milliseconds: Self.twoPathsMilliseconds) }
             latest = carrier
@@ -30,10 +33,10 @@ struct PathArrivals: Sendable {
             remotePathCounter = counter
             if remotePath != carrier { remotePath = carrier }
         }
-        count(counter, isFrame: isFrame, by: carrier)
+        count(counter, frameByteCount: frameByteCount, by: carrier)
     }
 
-    private mutating func count(_ counter: UInt64, isFrame: Bool, by carrier: CarrierID) {
+    private mutating func count(_ counter: UInt64, frameByteCount: Int?, by carrier: CarrierID) {
         let place: Int
         if let last = arrivals.indices.last, arrivals[last].carrier == carrier {
             place = last
@@ -47,24 +50,29 @@ struct PathArrivals: Sendable {
             place = arrivals.count - 1
         }
         arrivals[place].highestCounter = max(arrivals[place].highestCounter, counter)
-        if isFrame { arrivals[place].frameCount += 1 }
+        if let frameByteCount { countFrame(frameByteCount, at: place) }
+    }
+
+    private mutating func countFrame(_ recordByteCount: Int, at place: Int) {
+        arrivals[place].frameCount += 1
+        if recordByteCount > PathSizeSearch.baseByteCount { arrivals[place].longFrameCount += 1 }
     }
 
     /// A frame came that was seen before. Returns whether it may be the copy that a cautious sender sent by a second
     /// path. It counts for its path when it is newer than all that came by it, so that replaying counts nothing.
-    mutating func noteCopy(_ counter: UInt64, by carrier: CarrierID, at now: Instant) -> Bool {
+    mutating func noteCopy(_ counter: UInt64, byteCount: Int, by carrier: CarrierID, at now: Instant) -> Bool {
         let isCopy = latest != carrier || now < twoPathsUntil
         guard let known = arrivals.firstIndex(where: { $0.carrier == carrier }) else { return isCopy }
         if counter > arrivals[known].highestCounter {
             arrivals[known].highestCounter = counter
-            arrivals[known].frameCount += 1
+            countFrame(byteCount, at: known)
         }
         return isCopy
     }
 
     /// Frames and highest counter that came by `carrier`.
-    func counts(by carrier: CarrierID) -> (frameCount: UInt64, highestCounter: UInt64) {
-        guard let arrival = arrivals.first(where: { $0.carrier == carrier }) else { return (0, 0) }
-        return (arrival.frameCount, arrival.highestCounter)
+    func counts(by carrier: CarrierID) -> (frameCount: UInt64, longFrameCount: UInt64, highestCounter: UInt64) {
+        guard let arrival = arrivals.first(where: { $0.carrier == carrier }) else { return (0, 0, 0) }
+        return (arrival.frameCount, arrival.longFrameCount, arrival.highestCounter)
     }
 }

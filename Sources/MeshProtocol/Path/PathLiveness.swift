@@ -8,6 +8,9 @@ internal import MeshWire
 ///       ^                                                             |
 ///       +--- a later POLL answered (and frames arriving, if missing) -+
 ///
+/// Of 3 long records none came: a black hole. The path goes on with records of the base size, and what is missing until
+/// then is forgiven once: short ones may arrive.
+///
 /// Polls go out while frames are sent, every max(RTT, 100 ms); the last of them says so.
 struct PathLiveness: Sendable {
     /// DESIGN section 7: often enough to notice a dead path within 300 ms, rare enough to cost nothing.
@@ -16,6 +19,9 @@ struct PathLiveness: Sendable {
     static let deadMilliseconds: UInt64 = 1_000
     /// DESIGN section 7: fewer frames may all be lost to congestion.
     private static let missingFramesMax: UInt64 = 32
+    /// RFC 8899 section 4.3: as many long records in a row are not lost by chance; the error would cost one round trip
+    /// of cut frames.
+    private static let missingLongFramesMax: UInt64 = 3
     /// Polls under way: those of 1 s at the shortest interval, and room.
     private static let pendingMax = 16
     /// A hint that the path may be dead is followed once in this time.
@@ -25,6 +31,7 @@ struct PathLiveness: Sendable {
         var number: UInt64
         var sentAt: Instant
         var sentFrameCount: UInt64
+        var sentLongFrameCount: UInt64
     }
 
     private(set) var roundTrip = RoundTripEstimator()
@@ -39,6 +46,11 @@ struct PathLiveness: Sendable {
     private var polledFrameCount: UInt64 = 0
     private var arrivedFrameCount: UInt64 = 0
     private var progressFrameCount: UInt64 = 0
+    private var sentLongFrameCount: UInt64 = 0
+    private var arrivedLongFrameCount: UInt64 = 0
+    private var progressLongFrameCount: UInt64 = 0
+    /// Whether missing frames may still be laid to their length.
+    private var mayShorten = true
     private var heartbeatAt: Instant?
     private var remotePollDue: Instant?
     /// Whether the peer said so with its last poll; it may need the relay though this node does not.
@@ -56,8 +68,9 @@ struct PathLiveness: Sendable {
     private var pollNanoseconds: UInt64 { max(roundTrip.smoothedNanoseconds ?? 0, Self.pollNanosecondsMin) }
 
     /// A frame goes out by this path.
-    mutating func frameSent(at now: Instant) {
+    mutating func frameSent(recordByteCount: Int, at now: Instant) {
         sentFrameCount += 1
+        if recordByteCount > PathSizeSearch.baseByteCount { sentLongFrameCount += 1 }
         if pollAt == nil { pollAt = max(now, lastPollAt.advanced(nanoseconds: pollNanoseconds)) }
     }
 
@@ -82,29 +95,55 @@ struct PathLiveness: Sendable {
             poll.isLast ? nil : now.advanced(nanoseconds: 2 * pollNanoseconds + roundTrip.suspicionNanoseconds / 2)
     }
 
-    /// Takes an answer that came by this path. Returns whether frames did not arrive that were sent between the poll before
-    /// and this one.
-    mutating func received(_ answer: PathPollAnswer, at now: Instant) -> Bool {
-        guard let place = pending.firstIndex(where: { $0.number == answer.number }) else { return false }
+    /// What an answer tells of the path.
+    struct Finding: Sendable {
+        /// Frames did not arrive that were sent between the poll before and this one.
+        var isMissing = false
+        /// Long records do not arrive.
+        var isBlackHole = false
+    }
+
+    /// Takes an answer that came by this path.
+    mutating func received(_ answer: PathPollAnswer, at now: Instant) -> Finding {
+        guard let place = pending.firstIndex(where: { $0.number == answer.number }) else { return Finding() }
         let poll = pending[place]
         roundTrip.sample(nanoseconds: now.nanoseconds(since: poll.sentAt))
         pending.removeFirst(place + 1)
         loss.note(sentFrameCount: poll.sentFrameCount, arrivedFrameCount: answer.frameCount, at: now)
         // Saturating: an answer may come late.
         let sentCount = max(poll.sentFrameCount, progressFrameCount) - progressFrameCount
-        let isMissing = sentCount > max(answer.frameCount, arrivedFrameCount) - arrivedFrameCount
+        let finding = Finding(
+            isMissing: sentCount > max(answer.frameCount, arrivedFrameCount) - arrivedFrameCount,
+            isBlackHole: missesLongFrames(poll, answer))
         if answer.frameCount > arrivedFrameCount || poll.sentFrameCount <= progressFrameCount {
+            if answer.frameCount > arrivedFrameCount { mayShorten = true }
             arrivedFrameCount = answer.frameCount
             progressFrameCount = max(progressFrameCount, poll.sentFrameCount)
+        } else if finding.isBlackHole, mayShorten {
+            mayShorten = false
+            progressFrameCount = sentFrameCount
         } else if poll.sentFrameCount - progressFrameCount >= Self.missingFramesMax {
             if suspicion == nil { suspicion = (.framesMissing, now) }
-            return isMissing
+            return finding
         } else if suspicion?.reason == .framesMissing {
-            return isMissing
+            return finding
         }
         heartbeatAt = nil
         suspicion = nil
-        return isMissing
+        return finding
+    }
+
+    /// Whether of at least three long records none has come.
+    private mutating func missesLongFrames(_ poll: Pending, _ answer: PathPollAnswer) -> Bool {
+        if answer.longFrameCount > arrivedLongFrameCount || poll.sentLongFrameCount <= progressLongFrameCount {
+            arrivedLongFrameCount = answer.longFrameCount
+            progressLongFrameCount = max(progressLongFrameCount, poll.sentLongFrameCount)
+            return false
+        }
+        guard poll.sentLongFrameCount - progressLongFrameCount >= Self.missingLongFramesMax else { return false }
+        // Those on their way will be lost too.
+        progressLongFrameCount = sentLongFrameCount
+        return true
     }
 
     /// When to call `timedOut`.
@@ -162,7 +201,10 @@ struct PathLiveness: Sendable {
         pollAt = isLast ? nil : now.advanced(nanoseconds: pollNanoseconds)
         lastPollAt = now
         if pending.count >= Self.pendingMax { pending.remove(at: 1) }
-        pending.append(Pending(number: nextNumber, sentAt: now, sentFrameCount: sentFrameCount))
+        pending.append(
+            Pending(
+                number: nextNumber, sentAt: now, sentFrameCount: sentFrameCount,
+                sentLongFrameCount: sentLongFrameCount))
         nextNumber += 1
         return PathPoll(
             number: pending[pending.count - 1].number, isLast: isLast, isInDoubt: suspicion != nil)

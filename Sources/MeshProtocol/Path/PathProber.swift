@@ -1,6 +1,6 @@
-public import MeshBase
+internal import MeshBase
 internal import MeshCrypto
-public import MeshWire
+internal import MeshWire
 
 /// Looks for addresses at which a peer can be reached directly.
 ///
@@ -12,7 +12,8 @@ public import MeshWire
 ///
 /// One address:
 ///
-///     challenged after 0, 100, 300, 700, 1,500, 3,100 ms --answer from it, at full size--> valid
+///     challenged after 0, 100, 300, 700, 1,500, 3,100 ms --answer from it, at the base size--> valid
+///                                                                         its record size is searched (PathSizeSearch)
 ///
 /// An address that the peer did not name is learned from what it sends, and gets no more bytes than came from it until
 /// it has answered: whoever forges a source cannot aim this node at anyone. One that the peer named is challenged on the
@@ -24,22 +25,24 @@ struct PathProber: Sendable {
     private static let retryMillisecondsMax: UInt64 = 600_000
     private static let quickFailuresMax: UInt64 = 5
     /// The first gap; each next one is twice as long, but for the second (0, 100, 200, 400, 800 ms ...).
-    private static let gapMillisecondsMin: UInt64 = 100
-    private static let challengesMax = 6
+    static let gapMillisecondsMin: UInt64 = 100
+    static let challengesMax = 6
     /// Addresses learned from what came; one for each network address translator on the way, and room for its moods.
     private static let learnedMax = 8
     /// Answers may come this late; older challenges are forgotten.
-    private static let outstandingMax = 6
+    static let outstandingMax = 6
     /// A valid address of which nothing was heard for this long is proven again before it is used: a translator may
     /// have forgotten it (RFC 4787 REQ-5 allows 2 minutes, many take 30 s).
-    private static let freshMilliseconds: UInt64 = 30_000
+    static let freshMilliseconds: UInt64 = 30_000
 
-    private struct Outstanding: Sendable {
+    struct Outstanding: Sendable {
         var challenge: UInt64
         var sentAt: Instant
+        /// Bytes of the record.
+        var byteCount: Int
     }
 
-    private struct Target: Sendable {
+    struct Target: Sendable {
         let endpoint: Endpoint
         let pathID: UInt32
         /// How the peer learned of it; `nil`: this node learned it from what came.
@@ -57,7 +60,13 @@ struct PathProber: Sendable {
         /// Whether the peer has challenged this node from there: then both sides know the path.
         var wasChallenged = false
         var blockedUntil: Instant?
+        var size: PathSizeSearch
         var isNamed: Bool { source != nil }
+
+        mutating func sent(_ challenge: UInt64, byteCount: Int, at now: Instant) {
+            if outstanding.count >= PathProber.outstandingMax { outstanding.removeFirst() }
+            outstanding.append(Outstanding(challenge: challenge, sentAt: now, byteCount: byteCount))
+        }
     }
 
     private enum State: Sendable {
@@ -67,16 +76,19 @@ struct PathProber: Sendable {
     }
 
     private var state = State.idle
-    private var targets: [Target] = []
+    var targets: [Target] = []
     private var nextPathID: UInt32 = 1
     private var failures: UInt64 = 0
     private(set) var lastFailure: DirectAttemptFailure?
-    /// Bytes of a record that carries the largest frame.
-    private let recordByteCount: Int
+    /// Bytes of a record that carries the largest frame, as far as this node can send it.
+    private let largestRecordByteCount: Int
+    /// Bytes of the record of a challenge that proves an address.
+    let recordByteCount: Int
     private let allowsLoopback: Bool
 
-    init(recordByteCount: Int, allowsLoopback: Bool) {
-        self.recordByteCount = recordByteCount
+    init(largestRecordByteCount: Int, allowsLoopback: Bool) {
+        self.largestRecordByteCount = largestRecordByteCount
+        recordByteCount = min(largestRecordByteCount, PathSizeSearch.baseByteCount)
         self.allowsLoopback = allowsLoopback
     }
 
@@ -85,6 +97,8 @@ struct PathProber: Sendable {
         case challenge(Endpoint, PathChallenge)
         case answer(Endpoint, PathAnswer)
         case validated(Endpoint, roundTripNanoseconds: UInt64)
+        /// Longer records than before get there.
+        case sized(Endpoint, recordByteCount: Int)
         case failed(DirectAttemptFailure)
     }
 
@@ -110,7 +124,10 @@ struct PathProber: Sendable {
     }
 
     private mutating func add(_ endpoint: Endpoint, source: Candidate.Source?) {
-        targets.append(Target(endpoint: endpoint, pathID: nextPathID, source: source))
+        targets.append(
+            Target(
+                endpoint: endpoint, pathID: nextPathID, source: source,
+                size: PathSizeSearch(largestByteCount: largestRecordByteCount)))
         nextPathID &+= 1
     }
 
@@ -168,7 +185,11 @@ struct PathProber: Sendable {
         targets[place].outstanding = []
         targets[place].wasChallenged = false
         targets[place].credit = 0
-        for other in targets.indices where !targets[other].isProvenAnew { targets[other].validAt = nil }
+        targets[place].size.reset()
+        for other in targets.indices where !targets[other].isProvenAnew {
+            targets[other].validAt = nil
+            targets[other].size.reset()
+        }
         if blockedMilliseconds > 0 {
             targets[place].blockedUntil = now.advanced(milliseconds: blockedMilliseconds)
         }
@@ -205,6 +226,7 @@ struct PathProber: Sendable {
         _ challenge: PathChallenge, byteCount: Int, from endpoint: Endpoint, at now: Instant, steps: inout [Step]
     ) {
         guard let place = targets.firstIndex(where: { $0.endpoint == endpoint }) else { return }
+        if !targets[place].wasChallenged { targets[place].size.repeatProbe(at: now) }
         targets[place].wasChallenged = true
         let answer = PathAnswer(challenge, observed: endpoint)
         guard targets[place].validAt == nil else { return steps.append(.answer(endpoint, answer)) }
@@ -229,17 +251,20 @@ struct PathProber: Sendable {
     mutating func received(
         _ answer: PathAnswer, byteCount: Int, from endpoint: Endpoint, at now: Instant, steps: inout [Step]
     ) {
-        guard byteCount >= recordByteCount,
-            let place = targets.firstIndex(where: { $0.endpoint == endpoint && $0.pathID == answer.pathID }),
-            let sent = targets[place].outstanding.first(where: { $0.challenge == answer.challenge })
+        guard let place = targets.firstIndex(where: { $0.endpoint == endpoint && $0.pathID == answer.pathID }),
+            let sent = targets[place].outstanding.first(where: { $0.challenge == answer.challenge }),
+            byteCount >= sent.byteCount
         else { return }
         targets[place].outstanding.removeAll { $0.challenge == answer.challenge }
         targets[place].roundTripNanoseconds = now.nanoseconds(since: sent.sentAt)
         let wasValid = targets[place].validAt != nil
         targets[place].validAt = now
         targets[place].isProvenAnew = true
+        let isLarger = targets[place].size.proved(sent.byteCount, at: now)
         if !wasValid {
             steps.append(.validated(endpoint, roundTripNanoseconds: targets[place].roundTripNanoseconds))
+        } else if isLarger {
+            steps.append(.sized(endpoint, recordByteCount: sent.byteCount))
         }
     }
 
@@ -288,7 +313,8 @@ struct PathProber: Sendable {
                 }
             return PathCandidateStatus(
                 endpoint: target.endpoint, source: target.source, state: state,
-                roundTripNanoseconds: target.validAt == nil ? nil : target.roundTripNanoseconds)
+                roundTripNanoseconds: target.validAt == nil ? nil : target.roundTripNanoseconds,
+                recordByteCountMax: target.validAt == nil ? nil : target.size.provenByteCount)
         }
     }
 
@@ -296,15 +322,23 @@ struct PathProber: Sendable {
 
     /// When to call `timedOut`.
     var deadline: Instant? {
-        switch state {
-        case .idle: nil
-        case .waiting(let until): until
-        case .attempting(let until): targets.compactMap(\.nextAt).reduce(until, min)
-        }
+        let attempt: Instant? =
+            switch state {
+            case .idle: nil
+            case .waiting(let until): until
+            case .attempting(let until): targets.compactMap(\.nextAt).reduce(until, min)
+            }
+        return targets.compactMap(\.size.deadline).reduce(attempt) { min($0 ?? $1, $1) }
     }
 
-    /// Sends the challenges that are due and ends attempts. `isDirect` says whether a direct path is in use.
-    mutating func timedOut(isDirect: Bool, entropy: inout EntropySource, at now: Instant, steps: inout [Step]) {
+    /// Sends the challenges that are due and ends attempts. `isDirect` says whether a direct path is in use, `current`
+    /// which address.
+    mutating func timedOut(
+        isDirect: Bool, current: Endpoint?, entropy: inout EntropySource, at now: Instant, steps: inout [Step]
+    ) {
+        for place in targets.indices {
+            probeSize(place, current: current, entropy: &entropy, at: now, steps: &steps)
+        }
         if case .waiting(let until) = state {
             guard now >= until else { return }
             begin(at: now)
@@ -315,9 +349,7 @@ struct PathProber: Sendable {
         for place in targets.indices { targets[place].nextAt = nil }
         guard !isDirect else { return state = .idle }
         let failure: DirectAttemptFailure =
-            if recordByteCount > DirectAttemptFailure.recordByteCountMax {
-                .framesTooLarge
-            } else if targets.isEmpty {
+            if targets.isEmpty {
                 .noAddresses
             } else if targets.contains(where: { $0.validAt != nil }) {
                 .unreliable
@@ -331,31 +363,6 @@ struct PathProber: Sendable {
         let wait = min(Self.retryMilliseconds << doublings, Self.retryMillisecondsMax)
         state = .waiting(until: now.advanced(milliseconds: wait))
     }
-
-    private mutating func challenge(
-        _ place: Int, entropy: inout EntropySource, at now: Instant, steps: inout [Step]
-    ) {
-        guard let due = targets[place].nextAt, now >= due else { return }
-        let isDone = targets[place].isProvenAnew && targets[place].wasChallenged
-        guard !isDone, targets[place].sentCount < Self.challengesMax,
-            recordByteCount <= DirectAttemptFailure.recordByteCountMax
-        else { return targets[place].nextAt = nil }
-        if !targets[place].isNamed, targets[place].validAt == nil {
-            // Wait for more to come from there.
-            guard targets[place].credit >= recordByteCount else {
-                return targets[place].nextAt = now.advanced(milliseconds: Self.gapMillisecondsMin)
-            }
-            targets[place].credit -= recordByteCount
-        }
-        let challenge = PathChallenge(
-            pathID: targets[place].pathID, challenge: entropy.next(),
-            contentByteCount: recordByteCount - Session.frameOverheadByteCount)
-        if targets[place].outstanding.count >= Self.outstandingMax { targets[place].outstanding.removeFirst() }
-        targets[place].outstanding.append(Outstanding(challenge: challenge.challenge, sentAt: now))
-        targets[place].nextAt = now.advanced(milliseconds: Self.gapMillisecondsMin << UInt64(targets[place].sentCount))
-        targets[place].sentCount += 1
-        steps.append(.challenge(targets[place].endpoint, challenge))
-    }
 }
 
 /// Why an attempt to reach a peer directly failed.
@@ -366,37 +373,6 @@ public enum DirectAttemptFailure: String, Sendable {
     case noAddresses = "the peer named no usable UDP address"
     /// An address answered, but frames sent there were lost.
     case unreliable = "the path answers, but lost frames; it is tried again later"
-    /// A record with a full frame does not fit a UDP datagram.
-    case framesTooLarge = "frames of the TAP device do not fit a UDP datagram; lower tap.mtu"
-
-    /// What a UDP datagram over IPv4 holds (RFC 768, RFC 791).
-    static let recordByteCountMax = 65_507
-}
-
-/// One of a peer's addresses, for people.
-public struct PathCandidateStatus: Equatable, Sendable {
-    /// What is known of an address.
-    public enum State: String, Sendable {
-        /// Challenged now.
-        case probing
-        /// Answered, not in use.
-        case valid
-        /// The peer's frames go there.
-        case inUse = "in use"
-        /// Did not answer.
-        case unanswered
-        /// Answered, but lost what was sent there; tried again later.
-        case blocked
-    }
-
-    /// The address.
-    public let endpoint: Endpoint
-    /// How the peer learned of it; `nil` when this node learned it from what came.
-    public let source: Candidate.Source?
-    /// What is known of it.
-    public let state: State
-    /// Round trip of the last challenge in nanoseconds; `nil` unless it answered.
-    public let roundTripNanoseconds: UInt64?
 }
 
 extension Endpoint {

@@ -35,6 +35,9 @@ struct PeerPaths: Sendable {
     private(set) var currentSince = Instant.zero
     private(set) var liveness: PathLiveness?
     private(set) var prober: PathProber?
+    /// Bytes of the longest record that the UDP path in use carries; `nil` while another path is in use. Kept here
+    /// because each frame asks for it.
+    private(set) var recordByteCountMax: Int?
     private var shortLives: UInt64 = 0
     /// What a person wants.
     var wish = PathWish.automatic
@@ -62,6 +65,7 @@ struct PeerPaths: Sendable {
         confirmedRelay = nil
         relayPing = nil
         self.prober?.start(at: now)
+        noteRecordSize()
     }
 
     // MARK: - Choice
@@ -120,6 +124,11 @@ struct PeerPaths: Sendable {
         } else {
             liveness = nil
         }
+        noteRecordSize()
+    }
+
+    private mutating func noteRecordSize() {
+        recordByteCountMax = currentEndpoint.flatMap { prober?.recordByteCountMax(to: $0) }
     }
 
     /// The direct path in use is dead: it has to be proven again.
@@ -135,6 +144,7 @@ struct PeerPaths: Sendable {
         }
         prober?.invalidate(endpoint, blockedMilliseconds: blocked, at: now)
         prober?.proveAnew(at: now)
+        noteRecordSize()
     }
 
     /// Whether the relay should be ready to take over: either side doubts the direct path, or it is not wanted.
@@ -208,6 +218,7 @@ struct PeerPaths: Sendable {
         prober = nil
         body(&changed)
         prober = changed
+        noteRecordSize()
     }
 
     /// A valid record came by the path in use.
@@ -220,7 +231,9 @@ struct PeerPaths: Sendable {
     }
 
     /// A frame goes out by the path in use.
-    mutating func frameSent(at now: Instant) { liveness?.frameSent(at: now) }
+    mutating func frameSent(recordByteCount: Int, at now: Instant) {
+        liveness?.frameSent(recordByteCount: recordByteCount, at: now)
+    }
 
     /// When something is due, by itself.
     func deadline(hasAlternative: Bool) -> Instant? {

@@ -51,8 +51,11 @@ public struct Session: Sendable {
     /// The path generation that this node's frames are in.
     private(set) var pathGeneration: UInt8 = 0
     private var generationFrameCount: UInt64 = 0
+    var slicedFrameCount: UInt32 = 0
     /// Puts the peer's frames in order while it changes its path.
     var order = FrameOrder()
+    /// Joins the peer's sliced frames.
+    var assembly = FrameAssembly()
     /// What came by which path.
     var arrivals = PathArrivals()
     /// Longest smoothed round trip so far, by any path; `nil` before the first answered ping.
@@ -129,7 +132,7 @@ public struct Session: Sendable {
             &record, headerByteCount: RecordHeader.byteCount, contentByteCount: contentByteCount + 1, nonceHigh: 0,
             nonceLow: sendCounter)
         sendCounter += 1
-        if kind == .frame { generationFrameCount += 1 }
+        if kind.isFrame { generationFrameCount += 1 }
         if unansweredSince == nil, Self.asksForAnswer(kind) { unansweredSince = now }
         return Self.frameOverheadByteCount + contentByteCount
     }
@@ -138,7 +141,7 @@ public struct Session: Sendable {
     /// nothing about the session.
     private static func asksForAnswer(_ kind: ContentKind) -> Bool {
         switch kind {
-        case .frame, .streamSegment, .ping: true
+        case .frame, .frameSlice, .streamSegment, .ping: true
         case .pong, .streamAcknowledgement, .pathEnd, .pathChallenge, .pathAnswer, .poll, .pollAnswer: false
         }
     }
@@ -208,7 +211,7 @@ public struct Session: Sendable {
     ) throws(RecordRefusal) {
         do throws(WireError) {
             switch kind {
-            case .frame, .pathEnd, .pathChallenge, .pathAnswer, .poll, .pollAnswer: return
+            case .frame, .frameSlice, .pathEnd, .pathChallenge, .pathAnswer, .poll, .pollAnswer: return
             case .ping:
                 let probe = try Probe(parsing: content)
                 actions.append(.send(sealed(.pong, probe.bytes, at: now)))
@@ -354,6 +357,7 @@ public struct Session: Sendable {
     /// Does what is due.
     mutating func handleTimeout(at now: Instant, entropy: inout EntropySource, actions: inout [SessionAction]) {
         keys.expire(at: now)
+        assembly.expire(at: now)
         if let segment = stream.timedOut(at: now) {
             actions.append(.send(sealed(.streamSegment, segment.bytes, at: now)))
         }

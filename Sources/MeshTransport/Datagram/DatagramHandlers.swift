@@ -12,16 +12,21 @@ public struct DatagramHandlers: Sendable {
     /// A STUN server did not tell how it sees the port.
     public var observationFailed: @Sendable (_ failure: StunTransactions.Failure, _ server: Endpoint) -> Void
 
+    /// The kernel did not send a datagram of `byteCount` bytes, which is longer than the interface's MTU allows.
+    public var tooLong: @Sendable (_ remote: Endpoint, _ byteCount: Int) -> Void
+
     /// Makes a set of handlers; what is left out does nothing.
     public init(
         received: @escaping @Sendable (Endpoint, ByteBuffer) -> Void = { _, _ in },
         receivedEnd: @escaping @Sendable () -> Void = {},
         observed: @escaping @Sendable (Endpoint, Endpoint) -> Void = { _, _ in },
-        observationFailed: @escaping @Sendable (StunTransactions.Failure, Endpoint) -> Void = { _, _ in }
+        observationFailed: @escaping @Sendable (StunTransactions.Failure, Endpoint) -> Void = { _, _ in },
+        tooLong: @escaping @Sendable (Endpoint, Int) -> Void = { _, _ in }
     ) {
         self.received = received
         self.receivedEnd = receivedEnd
         self.observed = observed
         self.observationFailed = observationFailed
+        self.tooLong = tooLong
     }
 }

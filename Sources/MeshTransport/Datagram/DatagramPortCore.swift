@@ -134,9 +134,14 @@ final class DatagramPortCore {
             return batch.removeAll()
         }
         var refused: [CInt] = []
-        let sentCount = socket.socket.send(&batch) { refused.append($0) }
+        var tooLong: [(endpoint: Endpoint, byteCount: Int)] = []
+        let sentCount = socket.socket.send(&batch, refused: { refused.append($0) }) { tooLong.append(($0, $1)) }
         counters.sent += UInt64(sentCount)
         for errno in refused { counters.countRefused(errno: errno) }
+        // Later: whoever sends is in the middle of something.
+        for (endpoint, byteCount) in tooLong {
+            eventLoop.execute { [handlers] in handlers.tooLong(endpoint, byteCount) }
+        }
     }
 
     // MARK: STUN

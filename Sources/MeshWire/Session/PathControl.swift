@@ -1,6 +1,6 @@
 public import MeshBase
 
-/// END: how many frames the sender sealed in one path generation, as a record's content.
+/// END: how many records with frames or slices the sender sealed in one path generation, as a record's content.
 ///
 ///     | 0x07 | generation (1) | flags (1): bit 0, the old path is dead | frames sent in that generation (8) |
 public struct PathEnd: Equatable, Sendable {
@@ -8,7 +8,7 @@ public struct PathEnd: Equatable, Sendable {
     public var generation: UInt8
     /// Whether the path of that generation is dead, so that nobody waits for what was under way on it.
     public var isOldPathDead: Bool
-    /// Frames that were sealed in the generation.
+    /// Records with frames or slices that were sealed in the generation.
     public var frameCount: UInt64
 
     /// Makes the content.
@@ -158,23 +158,26 @@ public struct PathPoll: Equatable, Sendable {
 
 /// POLL_ANSWER: what came by the poll's path, as a record's content.
 ///
-///     | 0x0B | number (8) | highest counter (8) | frames that came by the poll's path (8) |
+///     | 0x0B | number (8) | highest counter (8) | frames (8) | frames in long records (8) |
 public struct PathPollAnswer: Equatable, Sendable {
     /// The poll's number.
     public var number: UInt64
     /// Highest counter of the session that came by the poll's path.
     public var highestCounter: UInt64
-    /// Frames of the session that came by the poll's path.
+    /// Records with frames or slices of the session that came by the poll's path.
     ///
     /// Counted by path and not by generation: while a path is suspect the same frames also come by another one, and
     /// those must not make a path look well that answers polls and drops frames.
     public var frameCount: UInt64
+    /// Those of them that were longer than 1,200 bytes, the size that every path in use carries.
+    public var longFrameCount: UInt64
 
     /// Makes an answer.
-    public init(number: UInt64, highestCounter: UInt64, frameCount: UInt64) {
+    public init(number: UInt64, highestCounter: UInt64, frameCount: UInt64, longFrameCount: UInt64) {
         self.number = number
         self.highestCounter = highestCounter
         self.frameCount = frameCount
+        self.longFrameCount = longFrameCount
     }
 
     /// Parses content after its kind byte. Throws `WireError`.
@@ -183,15 +186,17 @@ public struct PathPollAnswer: Equatable, Sendable {
         number = try reader.readInteger(as: UInt64.self)
         highestCounter = try reader.readInteger(as: UInt64.self)
         frameCount = try reader.readInteger(as: UInt64.self)
+        longFrameCount = try reader.readInteger(as: UInt64.self)
         try reader.requireEnd()
     }
 
     /// The content after its kind byte.
     public var bytes: [UInt8] {
-        var writer = WireWriter(capacity: 24)
+        var writer = WireWriter(capacity: 32)
         writer.write(number)
         writer.write(highestCounter)
         writer.write(frameCount)
+        writer.write(longFrameCount)
         return writer.bytes
     }
 }

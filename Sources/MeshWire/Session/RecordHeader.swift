@@ -64,6 +64,8 @@ public struct RecordHeader: Equatable, Sendable {
 public enum ContentKind: UInt8, Sendable, CaseIterable {
     /// A whole Ethernet frame.
     case frame = 0x01
+    /// A part of a frame that is larger than the path's records.
+    case frameSlice = 0x02
     /// A segment of the control stream.
     case streamSegment = 0x03
     /// Acknowledges a segment of the control stream.
@@ -87,7 +89,11 @@ public enum ContentKind: UInt8, Sendable, CaseIterable {
     public var isPathControl: Bool {
         switch self {
         case .pathEnd, .pathChallenge, .pathAnswer, .poll, .pollAnswer: true
-        case .frame, .streamSegment, .streamAcknowledgement, .ping, .pong: false
+        case .frame, .frameSlice, .streamSegment, .streamAcknowledgement, .ping, .pong: false
         }
     }
+
+    /// Whether the content is a frame or a part of one: what END, POLL_ANSWER and the order count.
+    @inlinable
+    public var isFrame: Bool { self == .frame || self == .frameSlice }
 }
