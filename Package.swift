@@ -146,6 +146,15 @@ let package = Package(
         .testTarget(name: "MeshWireTests", dependencies: ["MeshBase", "MeshWire"]),
         .testTarget(
             name: "MeshProtocolTests", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"]),
+        .testTarget(
+            name: "MeshRelayServerTests",
+            dependencies: [
+                "MeshBase", "MeshControl", "MeshCrypto", "MeshLinux", "MeshProtocol", "MeshRelayServer",
+                "MeshTransport",
+                "MeshWire",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
         .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshProtocol", "MeshSim"]),
         .testTarget(
             name: "MeshTransportTests",

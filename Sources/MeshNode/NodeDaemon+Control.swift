@@ -4,6 +4,7 @@ internal import MeshDataPlane
 internal import MeshEthernet
 internal import MeshLinux
 internal import MeshProtocol
+internal import MeshTransport
 internal import NIOCore
 
 extension NodeDaemon {
@@ -94,6 +95,10 @@ extension NodeDaemon {
         var all = counters
         for (reason, count) in node.recordRefusals { all[reason.rawValue, default: 0] += count }
         for (reason, count) in node.messageRefusals { all[reason.rawValue, default: 0] += count }
+        if let listener = server?.counters {
+            for (reason, count) in listener.refused.named { all["listener_refused_\(reason)"] = count }
+            for (reason, count) in listener.closed.named { all["listener_closed_\(reason)"] = count }
+        }
         let frames = ethernet.counters
         for reason in DropReason.allCases { all["frame_\(reason)"] = frames.dropped(reason) }
         all["frame_flooded"] = frames.flooded

@@ -2,38 +2,6 @@ import MeshBase
 import MeshTransport
 import Testing
 
-@Suite struct HalfOpenTableTests {
-    @Test func aSourceBeyondItsShareIsRefusedUntilOneLeaves() throws {
-        var table = HalfOpenTable(countMax: 10, countPerSourceMax: 2)
-        let source = try #require(IPAddress(bytes: [192, 0, 2, 1]))
-        #expect(table.admit(1, from: source) == .admitted)
-        #expect(table.admit(2, from: source) == .admitted)
-        #expect(table.admit(3, from: source) == .refused)
-        table.remove(1)
-        table.remove(1)
-        #expect(table.admit(4, from: source) == .admitted)
-        #expect(table.count == 2)
-    }
-
-    @Test func aFullTableEvictsItsOldest() throws {
-        var table = HalfOpenTable(countMax: 2, countPerSourceMax: 2)
-        for id in 1...5 as ClosedRange<UInt64> {
-            let source = try #require(IPAddress(bytes: [192, 0, 2, UInt8(id)]))
-            #expect(table.admit(id, from: source) == (id <= 2 ? .admitted : .admittedEvicting(id - 2)))
-        }
-        #expect(table.count == 2)
-    }
-
-    @Test func aVersion6PrefixIsOneSource() throws {
-        var table = HalfOpenTable(countMax: 10, countPerSourceMax: 1)
-        let prefix: [UInt8] = [0x20, 1, 0xD, 0xB8, 0, 0, 0, 0]
-        let first = try #require(IPAddress(bytes: prefix + [UInt8](repeating: 1, count: 8)))
-        let second = try #require(IPAddress(bytes: prefix + [UInt8](repeating: 2, count: 8)))
-        #expect(table.admit(1, from: first) == .admitted)
-        #expect(table.admit(2, from: second) == .refused)
-    }
-}
-
 @Suite struct SourceRateLimiterTests {
     private func source(_ number: Int) throws -> IPAddress {
         try #require(IPAddress(bytes: [10, 0, UInt8(number >> 8), UInt8(number & 0xFF)]))

@@ -28,11 +28,11 @@ public struct RelayConfiguration: Sendable, Hashable {
 
     /// What one client or all of them may use.
     public struct Limits: Sendable, Hashable {
-        /// Connections served at once; more are answered HTTP 503.
+        /// Clients served at once; more are refused.
         public var clients = 1000
-        /// Bytes of one message from a client.
+        /// Bytes of one item that is forwarded: a sealed record or a message of a handshake.
         public var frameBytes = 65_535
-        /// Messages waiting in a client's signalling queue.
+        /// Messages of all peers waiting in a client's signalling queue.
         public var signallingMessages = 64
         /// Bytes of data waiting for one pair of clients.
         public var dataBytesPerPair = 4 * 1024 * 1024

@@ -7,7 +7,7 @@ internal import MeshWire
 /// A client connection:
 ///
 ///     challenged --PROOF--> verifying --> admitted <--> (names peers; has channels) --> closed
-///         | 10 s                | bad proof, not admitted, full
+///         | 10 s, evicted       | bad proof, not admitted, full
 ///         +---------------------+--> refused
 ///
 /// Two IDs are connected when both are here and each has named the other. The switch keeps no record of who talked to
@@ -25,8 +25,13 @@ public struct RelaySwitch: Sendable {
     public struct Limits: Sendable {
         /// Clients at the same time.
         public var clientsMax = 1000
-        /// Connections at the same time that have not proven an ID yet: they cannot keep clients out.
+        /// Connections at the same time that have not proven an ID yet. One more takes the place of the oldest, which had
+        /// the most time: a proof is one round trip away.
         public var unprovenMax = 256
+        /// The same of one source: more than one household proves at once.
+        public var unprovenPerSourceMax = 16
+        /// The same while all clients are here: one of them may come back before its old connection is found dead.
+        public var unprovenWhileFullMax = 16
         /// Peers that one client may name.
         public var peersPerClientMax = 256
         /// Largest payload that is forwarded, in bytes.
@@ -85,11 +90,15 @@ public struct RelaySwitch: Sendable {
         case tooManyMessages = "too_many_messages"
         case proofTimedOut = "proof_timed_out"
         case full = "full"
+        case draining = "draining"
+        case tooManyUnproven = "too_many_unproven"
         case replaced = "replaced"
     }
 
     /// DESIGN section 5: the client's proof is one round trip and one signature away.
     private static let proofMilliseconds: UInt64 = 10_000
+    /// A proof that takes longer than this is not of a node on a path that this is made for.
+    private static let slowProofMilliseconds: UInt64 = 2_000
     /// Naming all peers anew takes a handful of messages; more is abuse.
     private static let controlMessagesPerSecond: UInt64 = 20
     private static let controlMessagesBurst: UInt64 = 100
@@ -102,6 +111,7 @@ public struct RelaySwitch: Sendable {
         }
         var state: State
         var observed: Endpoint
+        var connectedAt: Instant
         var instance: [UInt8] = []
         var named: Set<PeerID> = []
         var routes: [UInt32: Route] = [:]
@@ -123,6 +133,7 @@ public struct RelaySwitch: Sendable {
     private var connections: [PeerID: ConnectionID] = [:]
     private var tickets: [WorkTicket: ConnectionID] = [:]
     private var nextTicket: WorkTicket = 1
+    private var strangers: StrangerTable
     private var isDraining = false
     /// Events refused, by reason.
     public private(set) var refusals: [Refusal: UInt64] = [:]
@@ -138,6 +149,8 @@ public struct RelaySwitch: Sendable {
         self.limits = limits
         self.stunPort = stunPort
         self.entropy = entropy
+        strangers = StrangerTable(
+            countMax: limits.unprovenMax, countPerSourceMax: limits.unprovenPerSourceMax)
     }
 
     /// Clients that have proven their ID.
@@ -146,13 +159,17 @@ public struct RelaySwitch: Sendable {
     public var connectionCount: Int { clients.count }
     /// Entries of all tables together, for tests that nothing leaks.
     package var tableEntryCount: Int {
-        clients.count + connections.count + tickets.count
+        clients.count + connections.count + tickets.count + strangers.count
             + clients.values.reduce(0) { $0 + $1.routes.count + $1.channels.count }
     }
-    /// Whether another connection would be refused as the relay is full.
-    public var isFull: Bool {
-        isDraining || connections.count >= limits.clientsMax
-            || clients.count - connections.count >= limits.unprovenMax
+    private var hasAllClients: Bool { connections.count >= limits.clientsMax }
+    /// Whether to turn a connection away before it can prove anything: all clients are here, and as many others as may
+    /// try to take the place of one are at it, none of them slow. Any other connection is judged by its proof.
+    public func isFull(at now: Instant) -> Bool {
+        guard !isDraining, hasAllClients, strangers.count >= limits.unprovenWhileFullMax,
+            let oldest = strangers.oldest.flatMap({ clients[$0] })
+        else { return false }
+        return now.milliseconds(since: oldest.connectedAt) < Self.slowProofMilliseconds
     }
     /// Pairs of clients that are connected now.
     public var pairCount: Int { clients.values.reduce(0) { $0 + $1.routes.count } / 2 }
@@ -166,12 +183,16 @@ public struct RelaySwitch: Sendable {
     public mutating func connected(
         _ connection: ConnectionID, from endpoint: Endpoint, at now: Instant, actions: inout [Action]
     ) {
-        guard !isFull else { return refuse(connection, .full, tell: isDraining ? .draining : .full, &actions) }
+        guard !isDraining else { return refuse(connection, .draining, tell: .draining, &actions) }
+        strangers.countMax = hasAllClients ? limits.unprovenWhileFullMax : limits.unprovenMax
+        if let oldest = strangers.admit(connection, from: endpoint.address) {
+            refuse(oldest, .tooManyUnproven, tell: .full, &actions)
+        }
         let challenge = entropy.bytes(count: SuiteSizes.nonceByteCount)
         let deadline = now.advanced(milliseconds: Self.proofMilliseconds)
         var client = Client(
             state: .challenged(challenge: challenge, keyHash: statement.keyHash, deadline: deadline),
-            observed: endpoint)
+            observed: endpoint, connectedAt: now)
         client.bytes = limits.bytesPerSecondMax.map { TokenBucket(perSecond: $0, burst: $0) }
         clients[connection] = client
         let message = RelayChallenge(
@@ -182,6 +203,7 @@ public struct RelaySwitch: Sendable {
 
     /// A connection is gone.
     public mutating func closed(_ connection: ConnectionID, actions: inout [Action]) {
+        strangers.remove(connection)
         guard let client = clients.removeValue(forKey: connection) else { return }
         if case .admitted(let id) = client.state, connections[id] == connection {
             connections.removeValue(forKey: id)
@@ -275,14 +297,15 @@ public struct RelaySwitch: Sendable {
         guard case .admitted(let id) = result else {
             return refuse(connection, .badProof, tell: .badProof, &actions)
         }
-        guard !isDraining else { return refuse(connection, .full, tell: .draining, &actions) }
-        guard connections.count < limits.clientsMax || connections[id] != nil else {
+        guard !isDraining else { return refuse(connection, .draining, tell: .draining, &actions) }
+        guard !hasAllClients || connections[id] != nil else {
             return refuse(connection, .full, tell: .full, &actions)
         }
         if let old = connections[id] {
             actions.append(.send(old, RelayMessage.replaced(instance: proof.instance).bytes))
             refuse(old, .replaced, tell: nil, &actions)
         }
+        strangers.remove(connection)
         client.state = .admitted(id)
         client.instance = proof.instance
         clients[connection] = client

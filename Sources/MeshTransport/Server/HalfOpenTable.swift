@@ -1,24 +1,15 @@
-package import MeshBase
-
-/// The connections that were accepted by TCP and are not yet WebSockets, bounded in all and per source.
+/// The connections of strangers, who have yet to show something, bounded in all and per source.
 ///
-/// A source is an IPv4 address or the /64 prefix of an IPv6 address, which one host can use all of (RFC 6177).
-package struct HalfOpenTable {
-    /// What to do with a new connection.
-    package enum Verdict: Equatable, Sendable {
-        /// Keep it.
-        case admitted
-        /// Keep it and close the oldest, whose ID this is: it had the most time.
-        case admittedEvicting(UInt64)
-        /// Refuse it: its source has its share.
-        case refused
-    }
-
-    private let countMax: Int
-    private let countPerSourceMax: Int
+/// A source is what ``IPAddress/source`` says.
+package struct StrangerTable: Sendable {
+    /// Connections in all.
+    package var countMax: Int
+    /// Connections of one source.
+    package var countPerSourceMax: Int
     private var sources: [UInt64: [UInt8]] = [:]
     private var counts: [[UInt8]: Int] = [:]
 
+    /// Makes an empty table; both bounds are at least 1.
     package init(countMax: Int, countPerSourceMax: Int) {
         self.countMax = countMax
         self.countPerSourceMax = countPerSourceMax
@@ -27,18 +18,28 @@ package struct HalfOpenTable {
     /// How many connections are in the table.
     package var count: Int { sources.count }
 
-    /// Enters a connection whose ID is larger than all before it. Complexity: O(`countMax`) when the table is full.
-    package mutating func admit(_ id: UInt64, from address: IPAddress) -> Verdict {
-        let source = Self.source(of: address)
-        guard counts[source, default: 0] < countPerSourceMax else { return .refused }
-        var verdict = Verdict.admitted
-        if sources.count >= countMax, let oldest = sources.keys.min() {
-            remove(oldest)
-            verdict = .admittedEvicting(oldest)
+    /// The connection that has been here longest. Complexity: O(``count``).
+    package var oldest: UInt64? { sources.keys.min() }
+
+    /// Whether the source of an address has as many connections as one may have.
+    package func hasShare(_ address: IPAddress) -> Bool { counts[address.source, default: 0] >= countPerSourceMax }
+
+    /// Enters a connection whose ID is larger than all before it. Complexity: O(``count``) when a bound is met.
+    ///
+    /// - Returns: the connection that is to be closed for it, since it had the most time: the source's oldest when the
+    ///   source has its share, else the oldest of a full table.
+    package mutating func admit(_ id: UInt64, from address: IPAddress) -> UInt64? {
+        let source = address.source
+        var evicted: UInt64?
+        if hasShare(address) {
+            evicted = sources.lazy.filter { $0.value == source }.map(\.key).min()
+        } else if sources.count >= countMax {
+            evicted = oldest
         }
+        if let evicted { remove(evicted) }
         sources[id] = source
         counts[source, default: 0] += 1
-        return verdict
+        return evicted
     }
 
     /// Takes a connection out; does nothing when it is not there.
@@ -46,8 +47,9 @@ package struct HalfOpenTable {
         guard let source = sources.removeValue(forKey: id), let count = counts[source] else { return }
         counts[source] = count > 1 ? count - 1 : nil
     }
+}
 
-    private static func source(of address: IPAddress) -> [UInt8] {
-        address.isVersion6 ? Array(address.bytes.prefix(8)) : address.bytes
-    }
+extension IPAddress {
+    /// Whom a limit is for: an IPv4 address, or the /64 prefix of an IPv6 address, all of which one host can use (RFC 6177).
+    package var source: [UInt8] { isVersion6 ? Array(bytes.prefix(8)) : bytes }
 }

@@ -11,7 +11,7 @@ final class ServerCore {
     let http: @Sendable (_ method: String, _ path: String) -> HTTPAnswer
     var tls: NIOSSLContext
     var counters = WebSocketCounters()
-    private var halfOpen: HalfOpenTable
+    private var halfOpen: StrangerTable
     private var handshakes: [UInt64: ServerHandshakeHandler] = [:]
     private var lastID: UInt64 = 0
 
@@ -26,7 +26,7 @@ final class ServerCore {
         self.handlers = handlers
         self.admits = admits
         self.http = http
-        halfOpen = HalfOpenTable(countMax: limits.halfOpenMax, countPerSourceMax: limits.halfOpenPerSourceMax)
+        halfOpen = StrangerTable(countMax: limits.halfOpenMax, countPerSourceMax: limits.halfOpenPerSourceMax)
     }
 
     /// Sets up a socket that was just accepted; throws when it is refused, upon which NIO closes it.
@@ -36,15 +36,13 @@ final class ServerCore {
             counters.refused.vanished += 1
             throw ChannelError.ioOnClosedChannel
         }
-        lastID += 1
-        let id = lastID
-        switch halfOpen.admit(id, from: remote.address) {
-        case .admitted: break
-        case .admittedEvicting(let oldest): handshakes[oldest]?.refuse(\.tooManyHalfOpen)
-        case .refused:
+        guard !halfOpen.hasShare(remote.address) else {
             counters.refused.tooManyFromSource += 1
             throw ChannelError.ioOnClosedChannel
         }
+        lastID += 1
+        let id = lastID
+        if let oldest = halfOpen.admit(id, from: remote.address) { handshakes[oldest]?.refuse(\.tooManyHalfOpen) }
         let socketEnd = SocketEndHandler()
         let handshake = ServerHandshakeHandler(id: id, remote: remote, server: self, socketEnd: socketEnd)
         handshakes[id] = handshake

@@ -33,6 +33,15 @@ public struct WebSocketCounters: Equatable, Sendable {
 
         /// Makes counters that have counted nothing.
         public init() {}
+
+        /// All of them with the names that people see.
+        public var named: [(name: String, count: UInt64)] {
+            [
+                ("too_many_from_source", tooManyFromSource), ("too_many_half_open", tooManyHalfOpen),
+                ("timed_out", timedOut), ("tls_failed", tlsFailed), ("bad_request", badRequest), ("full", full),
+                ("vanished", vanished),
+            ]
+        }
     }
 
     /// Ended WebSocket connections by reason.
@@ -54,6 +63,14 @@ public struct WebSocketCounters: Equatable, Sendable {
 
         /// Makes counters that have counted nothing.
         public init() {}
+
+        /// All of them with the names that people see.
+        public var named: [(name: String, count: UInt64)] {
+            [
+                ("local", local), ("remote", remote), ("vanished", vanished), ("too_large", tooLarge),
+                ("violation", violation), ("silent", silent), ("failed", failed),
+            ]
+        }
 
         mutating func count(_ reason: CloseReason) {
             switch reason {

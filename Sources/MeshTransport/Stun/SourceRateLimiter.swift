@@ -2,8 +2,8 @@ package import MeshBase
 
 /// A token bucket for each source of datagrams, in a table of bounded size.
 ///
-/// A source is an IPv4 address or the /64 prefix of an IPv6 address. When the table is full of sources that are still
-/// draining, all further ones share one bucket.
+/// A source is what `IPAddress.source` says. When the table is full of sources that are still draining, all further ones
+/// share one bucket.
 package struct SourceRateLimiter {
     private let full: TokenBucket
     private let sourcesMax: Int
@@ -23,7 +23,7 @@ package struct SourceRateLimiter {
 
     /// Whether one more datagram of this source may pass now.
     package mutating func admit(_ address: IPAddress, at now: Instant) -> Bool {
-        let source = address.isVersion6 ? Array(address.bytes.prefix(8)) : address.bytes
+        let source = address.source
         if buckets[source] == nil {
             if buckets.count >= sourcesMax { sweep(at: now) }
             guard buckets.count < sourcesMax else { return overflow.take(at: now) }

@@ -21,6 +21,14 @@ public final class StunServer: Sendable {
 
         /// Makes counters that have counted nothing.
         public init() {}
+
+        /// All of them with the names that people see.
+        public var named: [(name: String, count: UInt64)] {
+            [
+                ("answered", answered), ("unknown_attribute", answeredUnknownAttribute), ("malformed", malformed),
+                ("no_binding_request", notBindingRequest), ("rate_limited", rateLimited), ("unsent", unsent),
+            ]
+        }
     }
 
     /// Limits of a server.

@@ -81,10 +81,13 @@ extension LabTests.GarbageTests {
         let metrics = try lab.run("a", "curl -sk https://\(lab.address("relay"))/metrics")
         #expect(metrics.output.contains("shadowmesh_relay_clients 2"), "\(metrics.output)")
         let counted = metrics.output.split(separator: "\n").filter {
-            $0.contains("dropped_total{") && !$0.hasSuffix(" 0")
+            ["dropped_total{", "refused_connections_total{", "stun_requests_total{"].contains(where: $0.contains)
+                && !$0.hasSuffix(" 0")
         }
         print(counted.joined(separator: "\n"))
-        #expect(counted.contains { $0.contains("malformed") }, "\(metrics.output)")
+        for reason in ["reason=\"malformed", "reason=\"tls_failed", "reason=\"bad_request", "result=\"malformed"] {
+            #expect(counted.contains { $0.contains(reason) }, "\(reason): \(metrics.output)")
+        }
     }
 
     @Test func garbageAtANodesPortDisturbsNobody() throws {
@@ -105,6 +108,9 @@ extension LabTests.GarbageTests {
         let counters = try #require(try lab.status("a")).counters
         print("\(counters)")
         #expect((counters["message_malformed"] ?? 0) > 0)
+        for reason in ["listener_refused_tls_failed", "listener_refused_bad_request", "listener_closed_violation"] {
+            #expect((counters[reason] ?? 0) > 0, "\(reason)")
+        }
     }
 
     @Test func garbageAtTheControlSocketIsAnswered() throws {

@@ -50,6 +50,27 @@ extension LabTests.ServiceTests {
         }
     }
 
+    @Test func aRelayReadsItsLimitsAgainOnSIGHUP() throws {
+        let (lab, relays, nodes) = try MeshLab.mesh(of: ["a", "b"])
+        defer { lab.close() }
+        let stream = try lab.ping(from: "a", to: "b")
+        let path = "\(lab.directory)/relay.yaml"
+        try shell("printf 'limits:\\n  clients: none\\n' >>\(path)")
+        lab.signal(relays[0], SIGHUP)
+        try lab.wait("the relay tells of the mistake") { lab.log("relay").contains("the limits stay as they are") }
+        #expect(lab.log("relay").contains("limits.clients"), "\(lab.log("relay"))")
+        try shell("sed -i 's/clients: none/clients: 1/' \(path)")
+        lab.signal(relays[0], SIGHUP)
+        try lab.wait("the limits are read") { lab.log("relay").contains("limits reloaded") }
+        #expect(try lab.longestGap(stream) < 1)
+        // Both stay; but one of them that leaves finds its place gone.
+        lab.signal(nodes[1], SIGTERM)
+        #expect(try lab.exitStatus(nodes[1]) == 0)
+        _ = try lab.up("b")
+        try lab.wait("b is refused") { try lab.status("b")?.relays.first?.lastError?.contains("full") == true }
+        #expect(try lab.status("a")?.relays.first?.state == "connected")
+    }
+
     @Test func memoryAndDescriptorsStayBounded() throws {
         let (lab, relays, nodes) = try MeshLab.mesh(of: ["a", "b"])
         defer { lab.close() }

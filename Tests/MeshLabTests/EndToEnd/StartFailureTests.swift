@@ -77,6 +77,15 @@ extension LabTests.StartFailureTests {
         try failing(1, ["a.identity", "chmod"]) { try shell("chmod 644 \($0.directory)/a.identity") }
     }
 
+    @Test func aRelaysDamagedCertificateOrMissingDirectory() throws {
+        try failing(1, ["/state/tls.crt: the TLS certificate", "makes new ones"], relay: true) {
+            try shell("echo hello >\($0.directory)/state/tls.crt; echo hello >\($0.directory)/state/tls.key")
+        }
+        try failing(1, ["/state does not exist", "state_directory"], relay: true) {
+            try shell("rmdir \($0.directory)/state")
+        }
+    }
+
     @Test func aWrongOrMissingPassphrase() throws {
         try failing(1, ["wrong passphrase"], passphrase: true, more: "passphrase_file: DIR/pass") {
             try $0.write("pass", "wrong\n")
