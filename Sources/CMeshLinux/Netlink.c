@@ -12,7 +12,8 @@ int cmesh_netlink_open(int is_watching, int timeout_milliseconds) {
     int handle = socket(AF_NETLINK, type, NETLINK_ROUTE);
     if (handle < 0) return -errno;
     struct sockaddr_nl own = {.nl_family = AF_NETLINK};
-    if (is_watching) own.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+    if (is_watching)
+        own.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
     struct timeval timeout = {
         .tv_sec = timeout_milliseconds / 1000, .tv_usec = (timeout_milliseconds % 1000) * 1000};
     if (bind(handle, (struct sockaddr *)&own, sizeof own) < 0 ||

@@ -12,6 +12,17 @@ public struct NetworkSnapshot: Hashable, Sendable {
         tapSide(of: tapName).contains(index)
     }
 
+    /// The subnets of the TAP and of all that leads into it: their addresses are inside the overlay.
+    public func overlayPrefixes(tapName: String) -> [InterfaceAddress] {
+        let tapSide = tapSide(of: tapName)
+        return interfaces.filter { tapSide.contains($0.index) }.flatMap { $0.addresses.map(\.address) }
+    }
+
+    /// Whether an interface that is up has the address.
+    public func holds(_ address: IPAddress) -> Bool {
+        interfaces.contains { $0.isUp && $0.addresses.contains { $0.address.address == address } }
+    }
+
     /// The addresses at which other hosts may try to reach this one, each once, temporary ones (RFC 8981) first of an
     /// interface's.
     ///

@@ -2,10 +2,11 @@ internal import Glibc
 public import MeshBase
 internal import Synchronization
 
-/// Watches the interfaces and addresses of the host and tells each new state, on a thread of its own.
+/// Watches the interfaces, addresses and routes of the host and tells the state after each change, on a thread of its
+/// own.
 ///
 /// Changes often come many at once: a state is read when 50 ms passed without a further one, 250 ms after the first
-/// at the latest, and told when it differs from the last.
+/// at the latest. It is told also when it is the same as before, since a route may have changed: look routes up again.
 public final class InterfaceMonitor: Sendable {
     /// What the monitor did so far.
     public struct Counters: Hashable, Sendable {
@@ -22,7 +23,7 @@ public final class InterfaceMonitor: Sendable {
 
     /// Starts watching the network namespace of the calling thread.
     ///
-    /// - Parameter onChange: Takes the first state at once and then each new one, on the monitor's thread.
+    /// - Parameter onChange: Takes the first state at once and then that after each change, on the monitor's thread.
     public init(onChange: @escaping @Sendable (NetworkSnapshot) -> Void) throws(SystemCallError) {
         let shared = try Shared()
         self.shared = shared

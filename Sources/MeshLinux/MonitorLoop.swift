@@ -10,7 +10,6 @@ struct MonitorLoop: ~Copyable {
     private var epoll: Epoll
     private var events: [Epoll.Event] = []
     private var debouncer = ChangeDebouncer()
-    private var told: NetworkSnapshot?
 
     /// Runs until the monitor is stopped.
     static func run(_ shared: InterfaceMonitor.Shared, _ onChange: (NetworkSnapshot) -> Void) {
@@ -41,8 +40,6 @@ struct MonitorLoop: ~Copyable {
         do throws(SystemCallError) {
             let snapshot = try NetworkSnapshot.current()
             shared.counters.withLock { $0.readCount += 1 }
-            guard snapshot != told else { return }
-            told = snapshot
             shared.counters.withLock { $0.toldCount += 1 }
             onChange(snapshot)
         } catch {

@@ -16,7 +16,7 @@ struct NetlinkSocket: ~Copyable, Sendable {
     /// The descriptor, to wait for in an `Epoll`.
     var number: CInt { descriptor.number }
 
-    /// Opens a socket to ask with, or one that gets the changes of links and addresses.
+    /// Opens a socket to ask with, or one that gets the changes of links, addresses and routes.
     init(isWatching: Bool) throws(SystemCallError) {
         let number = cmesh_netlink_open(isWatching ? 1 : 0, Self.timeoutMilliseconds)
         descriptor = FileDescriptor(owning: try checked(number, "socket", "rtnetlink"))

@@ -19,9 +19,16 @@ extension NodeDaemon {
     }
 
     func connectRelay(_ relay: Int) {
+        let attempt = (relayAttempts[relay] ?? 0) + 1
+        relayAttempts[relay] = attempt
         WebSocketClient().connect(to: relays[relay].url, on: eventLoop, handlers: handlers(for: .relay(relay)))
             .whenComplete { result in
                 self.assumeIsolated { daemon in
+                    guard daemon.relayAttempts[relay] == attempt else {
+                        // Given up when the network changed; another attempt is under way.
+                        if case .success(let connection) = result { connection.close() }
+                        return
+                    }
                     switch result {
                     case .success(let connection): daemon.connected(connection, toRelay: relay)
                     case .failure(let error): daemon.lostRelay(relay, reason: "\(error)")

@@ -35,8 +35,8 @@ extension NodeDaemon {
         return NodeStatus(
             id: "\(node.id)", version: ShadowMeshVersion.text, uptimeMilliseconds: now.milliseconds(since: startedAt),
             mode: configuration.mode.rawValue, listenAddress: configuration.listenAddress.map { "\($0)" },
-            tap: tapStatus(),
-            relays: relays.indices.map { relayStatus($0, at: now) }, peers: peers.indices.map(peerStatus),
+            tap: tapStatus(), candidates: ownCandidates(), relays: relays.indices.map { relayStatus($0, at: now) },
+            peers: peers.indices.map(peerStatus),
             pending: pendingPeers(), counters: allCounters())
     }
 

@@ -13,6 +13,18 @@ struct DatagramState {
     var monitor: InterfaceMonitor?
     /// Addresses of this host's interfaces.
     var interfaces: [IPAddress] = []
+    /// The interfaces; `nil`: not told yet.
+    var snapshot: NetworkSnapshot?
+    /// Subnets inside the overlay.
+    var overlayPrefixes: [InterfaceAddress] = []
+    /// What paths depend on.
+    var view: NetworkView?
+    /// STUN services that are asked.
+    var servers: Set<Endpoint> = []
+    /// Those that have not answered since the network changed.
+    var silentServers: Set<Endpoint> = []
+    /// Where datagrams go.
+    var remotes = DatagramRemotes()
     /// What the relays' STUN services see, by server.
     var observed: [Endpoint: Endpoint] = [:]
     /// A record on its way out; holds the largest that a datagram takes.
@@ -35,12 +47,13 @@ extension NodeDaemon {
                         node.datagramTooLong(byteCount: byteCount, to: remote, at: now, actions: &actions)
                     }
                 }
-            })
+            },
+            observationFailed: { _, server in self.assumeIsolated { $0.observationFailed(by: server) } })
         do {
             let port = try await DatagramPort.bind(eventLoop: eventLoop, handlers: handlers).get()
-            datagrams = DatagramState(port: port)
+            datagrams = DatagramState(port: port, overlayPrefixes: configuration.tap.addresses)
             datagrams?.monitor = try InterfaceMonitor { snapshot in
-                self.eventLoop.execute { self.assumeIsolated { $0.interfacesChanged(snapshot) } }
+                self.eventLoop.execute { self.assumeIsolated { $0.networkChanged(snapshot) } }
             }
         } catch {
             logger.warning("no direct paths: UDP cannot be used", metadata: ["reason": "\(error)"])
@@ -53,36 +66,42 @@ extension NodeDaemon {
         datagrams = nil
     }
 
-    private func interfacesChanged(_ snapshot: NetworkSnapshot) {
-        datagrams?.interfaces = snapshot.candidateAddresses(
-            tapName: tapName, overlayPrefixes: configuration.tap.addresses)
+    private func observed(_ endpoint: Endpoint, by server: Endpoint) {
+        guard isCandidate(endpoint.address) else { return observationFailed(by: server) }
+        datagrams?.silentServers.remove(server)
+        guard datagrams?.observed.updateValue(endpoint, forKey: server) != endpoint else { return }
         announceCandidates()
     }
 
-    private func observed(_ endpoint: Endpoint, by server: Endpoint) {
-        guard datagrams?.observed.updateValue(endpoint, forKey: server) != endpoint else { return }
-        announceCandidates()
+    private func observationFailed(by server: Endpoint) {
+        // What was seen before the network changed misleads the peers; a relay that restarts does not.
+        guard datagrams?.silentServers.remove(server) != nil else { return }
+        if datagrams?.observed.removeValue(forKey: server) != nil { announceCandidates() }
     }
 
     /// Asks a relay's STUN service how it sees the UDP socket, again and again, which also keeps NAT mappings alive.
     func observeDatagrams(by relay: Int, at address: IPAddress) {
         guard let stunPort = node.stunPort(of: relay), stunPort > 0 else { return }
-        datagrams?.port.observe(Endpoint(address: address, port: stunPort))
+        let server = Endpoint(address: address, port: stunPort)
+        datagrams?.servers.insert(server)
+        datagrams?.port.observe(server)
     }
 
     /// Tells the peers at which addresses this node's UDP socket may be reached.
-    private func announceCandidates() {
+    func announceCandidates() {
         guard let datagrams else { return }
         var candidates = configuredCandidates
+        // First: a host of many interfaces has more addresses than may be told.
+        for endpoint in Set(datagrams.observed.values).sorted(by: { "\($0)" < "\($1)" }) {
+            candidates.append(Candidate(source: .relayObserved, transport: .udp, endpoint: endpoint))
+        }
         for address in datagrams.interfaces {
             let port = address.isVersion6 ? datagrams.port.localPortVersion6 : datagrams.port.localPortVersion4
             guard let port else { continue }
             let endpoint = Endpoint(address: address, port: port)
+            // An address of the host's own is that, whoever else has seen it.
+            candidates.removeAll { $0.transport == .udp && $0.endpoint == endpoint }
             candidates.append(Candidate(source: .interface, transport: .udp, endpoint: endpoint))
-        }
-        for endpoint in datagrams.observed.values.sorted(by: { "\($0)" < "\($1)" })
-        where !candidates.contains(where: { $0.endpoint == endpoint }) {
-            candidates.append(Candidate(source: .relayObserved, transport: .udp, endpoint: endpoint))
         }
         guard candidates != datagrams.announced else { return }
         self.datagrams?.announced = candidates
@@ -150,7 +169,7 @@ extension NodeDaemon {
         record.store(content, at: offset)
         guard let recordByteCount = seal(&node, &record) else { return false }
         let sealed = record.bytes.extracting(0..<recordByteCount)
-        datagrams?.port.send(sealed, to: endpoint)
+        if datagrams?.remotes.refused.contains(endpoint) != true { datagrams?.port.send(sealed, to: endpoint) }
         if let second { appendCopy(of: sealed, to: second) }
         touchesDatagrams = true
         return true

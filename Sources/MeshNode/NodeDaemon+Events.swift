@@ -2,6 +2,7 @@ internal import Logging
 internal import MeshBase
 internal import MeshControl
 internal import MeshProtocol
+internal import MeshTransport
 internal import MeshWire
 
 extension NodeDaemon {
@@ -47,16 +48,14 @@ extension NodeDaemon {
                 "direct path proven",
                 metadata: metadata(peer, ["path": "udp \(endpoint)", "rtt_us": "\(nanoseconds / 1000)"]))
         case .pathChanged(let peer, let from, let to, let reason):
-            logger.info(
-                "path changed",
-                metadata: metadata(
-                    peer, ["from": "\(path(of: from))", "to": "\(path(of: to))", "reason": "\(reason.rawValue)"]))
-            settlePathWaits(at: now)
+            notePathChange(of: peer, from: from, to: to, reason, at: now)
         case .pathSizeChanged(let peer, let endpoint, let byteCount):
             logger.info(
                 "record size changed",
                 metadata: metadata(peer, ["path": "udp \(endpoint)", "record_bytes": "\(byteCount)"]))
         case .pathSuspect(let peer, let carrier, let reason):
+            // A translator on the way may have given this node another address.
+            for server in datagrams?.servers ?? [] { datagrams?.port.observe(server) }
             logger.info(
                 "path in doubt",
                 metadata: metadata(peer, ["path": "\(path(of: carrier))", "reason": "\(reason.rawValue)"]))
@@ -77,9 +76,26 @@ extension NodeDaemon {
         }
     }
 
+    private func notePathChange(
+        of peer: PeerIndex, from: CarrierID, to: CarrierID, _ reason: PathChangeReason, at now: Instant
+    ) {
+        let lasted = peers[peer].pathSince.map { now.milliseconds(since: $0) } ?? 0
+        peers[peer].pathSince = now
+        logger.info(
+            "path changed",
+            metadata: metadata(
+                peer,
+                [
+                    "from": "\(path(of: from))", "to": "\(path(of: to))", "reason": "\(reason.rawValue)",
+                    "lasted_ms": "\(lasted)",
+                ]))
+        settlePathWaits(at: now)
+    }
+
     private func note(_ summary: HandshakeSummary, of peer: PeerIndex, at now: Instant) {
         peers[peer].step("session established", since: startedAt, at: now)
         peers[peer].enter(.established, at: now)
+        peers[peer].pathSince = now
         peers[peer].lastError = nil
         peers[peer].handshake = HandshakeStatus(
             durationMicroseconds: summary.nanoseconds / 1000, cpuMicroseconds: summary.processorNanoseconds / 1000,

@@ -90,6 +90,13 @@ extension NodeDaemon {
 
     // MARK: - Status
 
+    /// The addresses of this node that its peers are told.
+    func ownCandidates() -> [CandidateStatus] {
+        node.localCandidates.map {
+            CandidateStatus(address: "\($0.endpoint)", transport: $0.transport.text, source: $0.source.text)
+        }
+    }
+
     /// What is known of the paths to a peer.
     func pathStatus(_ peer: PeerIndex, at now: Instant) -> PathStatus {
         let order = node.orderCounts(of: peer)

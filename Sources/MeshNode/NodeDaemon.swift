@@ -61,6 +61,8 @@ public actor NodeDaemon {
     var server: WebSocketServer?
     var sources: [UInt64: Source] = [:]
     var relayConnections: [Int: UInt64] = [:]
+    /// Connections tried so far, by relay.
+    var relayAttempts: [Int: UInt64] = [:]
     var touched: Set<UInt64> = []
     var ports: [PortIndex] = []
     var reply: [UInt8] = []
@@ -211,6 +213,10 @@ public actor NodeDaemon {
         for action in actions {
             switch action {
             case .send(.udp(let endpoint), let bytes):
+                guard maySend(to: endpoint) else {
+                    counters["datagram_into_overlay", default: 0] += 1
+                    continue
+                }
                 datagrams?.port.send(bytes.span.rawBytes, to: endpoint)
                 touchesDatagrams = true
             case .send(let carrier, let bytes):

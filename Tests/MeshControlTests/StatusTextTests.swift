@@ -9,6 +9,7 @@ import Testing
             name: "chr-001", mac: "02:00:00:00:00:01", mtu: 1400,
             addresses: ["10.42.0.1/24", "fd42:1234:5678:9abc:def0:1234:5678:9abc/64"],
             traffic: TrafficStatus(sentFrames: 12, sentBytes: 3_400, receivedFrames: 5, receivedBytes: 999)),
+        candidates: [CandidateStatus(address: "198.51.100.9:41000", transport: "udp", source: "relay")],
         relays: [
             RelayStatus(
                 url: "wss://a-relay-with-a-rather-long-name.frankfurt.example:8443/mesh", id: idText(2),
@@ -66,6 +67,7 @@ import Testing
             "93.1 ms, CPU 4.1 ms, 17204 bytes",
             "HELLO sent 42.0 ms", "first frame 1.5 s", "replayed 2, not_authentic 1", "relay lost for 1.2 s",
             "for 1 min 1 s, rtt 82.1 ms, loss 1.3 %", "a poll was not answered, for 350 ms", "chosen     relay",
+            "udp 198.51.100.9:41000",
             "2 frames late, 1 waits in vain", "next attempt in 42 s", "192.0.2.1:4000", "unanswered", "30.1 ms",
             "unreachable", "999 ms", idText(5), "1 d 1 h", "unknown_peer 7, relay_bad_message 1",
         ] {
@@ -101,7 +103,8 @@ import Testing
             #expect(json.contains(key), "\(key)")
         }
         let keys = [
-            "counters", "id", "listen_address", "mode", "peers", "pending", "relays", "tap", "uptime_milliseconds",
+            "candidates", "counters", "id", "listen_address", "mode", "peers", "pending", "relays", "tap",
+            "uptime_milliseconds",
             "version",
         ]
         let top = json.split(separator: "\n").filter { $0.hasPrefix("  \"") }.map { $0.split(separator: "\"")[1] }

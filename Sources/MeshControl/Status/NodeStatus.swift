@@ -12,6 +12,8 @@ public struct NodeStatus: Sendable, Hashable, Codable {
     public var listenAddress: String?
     /// The TAP device.
     public var tap: TapStatus
+    /// The addresses at which peers are told they may reach the node.
+    public var candidates: [CandidateStatus]
     /// Relays, in the order of the configuration.
     public var relays: [RelayStatus]
     /// Peers, in the order of the configuration.
@@ -24,7 +26,8 @@ public struct NodeStatus: Sendable, Hashable, Codable {
     /// Makes a status.
     public init(
         id: String, version: String, uptimeMilliseconds: UInt64, mode: String, listenAddress: String? = nil,
-        tap: TapStatus, relays: [RelayStatus] = [], peers: [PeerStatus] = [], pending: [PendingPeer] = [],
+        tap: TapStatus, candidates: [CandidateStatus] = [], relays: [RelayStatus] = [], peers: [PeerStatus] = [],
+        pending: [PendingPeer] = [],
         counters: [String: UInt64] = [:]
     ) {
         self.id = id
@@ -33,6 +36,7 @@ public struct NodeStatus: Sendable, Hashable, Codable {
         self.mode = mode
         self.listenAddress = listenAddress
         self.tap = tap
+        self.candidates = candidates
         self.relays = relays
         self.peers = peers
         self.pending = pending

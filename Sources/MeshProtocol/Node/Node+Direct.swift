@@ -71,6 +71,19 @@ extension Node {
         }
     }
 
+    /// This host's interfaces, addresses or routes changed: relays that were lost, and those closed since nobody needed
+    /// them, are connected at once, the paths in use are checked, and direct paths looked for anew.
+    public mutating func networkChanged(at now: Instant, actions: inout [NodeAction]) {
+        settledAt = nil
+        for relay in links.indices {
+            links[relay].wake(at: now)
+            links[relay].networkChanged(at: now)
+        }
+        for index in peers.indices {
+            run(index, at: now, actions: &actions) { peer, _, _ in peer.networkChanged(at: now) }
+        }
+    }
+
     /// Takes a person's wish for the path to a peer; frames follow it without loss. An address is proven again before
     /// it is used. Returns `false` for an address that is not known to be the peer's.
     @discardableResult

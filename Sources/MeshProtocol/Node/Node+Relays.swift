@@ -117,7 +117,11 @@ extension Node {
         for relay in links.indices {
             guard let endpoint = observedEndpoint(relay) else { continue }
             let candidate = Candidate(source: .relayObserved, transport: .webSocket, endpoint: endpoint)
-            if !context.parameters.candidates.contains(candidate) { context.parameters.candidates.append(candidate) }
+            if !context.parameters.candidates.contains(candidate),
+                context.parameters.candidates.count < SessionParameters.candidatesMax
+            {
+                context.parameters.candidates.append(candidate)
+            }
         }
     }
 

@@ -1,5 +1,5 @@
 public import MeshBase
-internal import MeshWire
+public import MeshWire
 
 extension Node {
     /// The number of peers; indices run from 0.
@@ -29,6 +29,8 @@ extension Node {
         let assembly = peers[peer].sessions[place].assembly
         return (assembly.joinedCount, assembly.droppedCount)
     }
+    /// The addresses of this node that its peers are told.
+    public var localCandidates: [Candidate] { context.parameters.candidates }
     /// Since when the peer's records take the path they take.
     public func pathSince(of peer: PeerIndex) -> Instant { peers[peer].paths.currentSince }
     /// Why the path in use is in doubt; `nil` when it is not.
@@ -67,11 +69,15 @@ extension Node {
     public func lastFailure(_ peer: PeerIndex) -> HandshakeFailure? { peers[peer].lastFailure }
     /// What relay `relay` said of this node's address; `nil` unless connected.
     public func observedEndpoint(_ relay: Int) -> Endpoint? {
-        if case .ready(let ready) = links[relay].state { ready.welcome.observedEndpoint } else { nil }
+        if case .ready(let ready)? = state(ofRelay: relay) { ready.welcome.observedEndpoint } else { nil }
     }
     /// The UDP port of the STUN service of relay `relay`, 0 when it has none; `nil` unless connected.
     public func stunPort(of relay: Int) -> UInt16? {
-        if case .ready(let ready) = links[relay].state { ready.welcome.stunPort } else { nil }
+        if case .ready(let ready)? = state(ofRelay: relay) { ready.welcome.stunPort } else { nil }
+    }
+    /// `nil` for a relay beyond those that a node connects to.
+    private func state(ofRelay relay: Int) -> RelayLink.State? {
+        links.indices.contains(relay) ? links[relay].state : nil
     }
 
     /// How much a node holds for its peers' messages; for tests that nothing leaks.

@@ -61,6 +61,7 @@ extension Peer {
             return
         }
         if paths.sessionIndex != sessions[place].localIndex { beginPaths(place, context: &context, at: now) }
+        leaveDoubtfulPath(at: now, actions: &actions)
         if let next = preferredCarrier(place, context: &context, at: now, actions: &actions), next != paths.current {
             move(to: next, place, at: now, actions: &actions)
         }
@@ -72,6 +73,14 @@ extension Peer {
                 actions.append(.closeChannel(relay, channel))
             }
         }
+    }
+
+    /// While the path in use is in doubt, another address that answers is better, and need not wait for its death.
+    private mutating func leaveDoubtfulPath(at now: Instant, actions: inout [PeerAction]) {
+        guard paths.isDirectAllowed, let since = paths.liveness?.suspicion?.since, let endpoint = paths.currentEndpoint,
+            paths.prober?.hasAlternative(to: endpoint, since: since, at: now) == true
+        else { return }
+        currentPathDied(at: now, actions: &actions)
     }
 
     private mutating func beginPaths(_ place: Int, context: inout PeerContext, at now: Instant) {
@@ -261,8 +270,13 @@ extension Peer {
             case .pathEnd: isDeadEnd
             case .frame, .frameSlice, .streamSegment, .streamAcknowledgement, .ping, .pong, .poll: true
             }
+        let previous = sessions[place].arrivals.remotePath
         sessions[place].arrivals.note(
             header.counter, frameByteCount: kind.isFrame ? byteCount : nil, showsPath: showsPath, by: carrier, at: now)
+        if previous != carrier, previous == paths.current, sessions[place].arrivals.remotePath == carrier {
+            // The peer's records came from the address in use and come from elsewhere now: it may have moved.
+            _ = paths.updateLiveness { $0.check(at: now) }
+        }
         guard paths.liveness != nil || paths.prober != nil else { return }
         if carrier == paths.current {
             paths.heard()
@@ -292,8 +306,13 @@ extension Peer {
         perform(on: place, context: &context, at: now, actions: &actions) { session, _, out in
             session.send(.candidates(list), at: now, actions: &out)
         }
+        networkChanged(at: now)
+    }
+
+    /// This host's interfaces, addresses or routes changed: what was known of paths has to be proven anew.
+    mutating func networkChanged(at now: Instant) {
         paths.updateProber { $0.start(at: now) }
-        _ = paths.updateLiveness { $0.check(at: now) }
+        _ = paths.updateLiveness { $0.check(isUrgent: true, at: now) }
     }
 
     /// Takes a person's wish. Returns `false` for an address that is not known to be the peer's.

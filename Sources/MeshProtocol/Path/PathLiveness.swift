@@ -74,9 +74,9 @@ struct PathLiveness: Sendable {
         if pollAt == nil { pollAt = max(now, lastPollAt.advanced(nanoseconds: pollNanoseconds)) }
     }
 
-    /// Something hints that the path may be dead: asks once.
-    mutating func check(at now: Instant) {
-        if let lastCheckAt, now < lastCheckAt.advanced(milliseconds: Self.checkMilliseconds) { return }
+    /// Something hints that the path may be dead: asks once. `isUrgent`: also when it was checked just now.
+    mutating func check(isUrgent: Bool = false, at now: Instant) {
+        if !isUrgent, let lastCheckAt, now < lastCheckAt.advanced(milliseconds: Self.checkMilliseconds) { return }
         lastCheckAt = now
         pollAt = min(pollAt ?? now, now)
     }

@@ -16,8 +16,11 @@ extension PathProber {
             guard targets[place].credit >= recordByteCount else {
                 return targets[place].nextAt = now.advanced(milliseconds: Self.gapMillisecondsMin)
             }
-            targets[place].credit -= recordByteCount
         }
+        guard pace.take(at: now) else {
+            return pacedUntil = now.advanced(milliseconds: 1_000 / Self.challengesPerSecond)
+        }
+        if !targets[place].isNamed, targets[place].validAt == nil { targets[place].credit -= recordByteCount }
         let challenge = PathChallenge(
             pathID: targets[place].pathID, challenge: entropy.next(),
             contentByteCount: recordByteCount - Session.frameOverheadByteCount)

@@ -31,6 +31,10 @@ struct PathProber: Sendable {
     private static let learnedMax = 8
     /// Answers may come this late; older challenges are forgotten.
     static let outstandingMax = 6
+    /// Challenges a second, of all addresses together, after a burst: a list of junk neither floods a network nor keeps a
+    /// good address among 16 waiting.
+    static let challengesPerSecond: UInt64 = 40
+    private static let challengesBurst: UInt64 = 16
     /// A valid address of which nothing was heard for this long is proven again before it is used: a translator may
     /// have forgotten it (RFC 4787 REQ-5 allows 2 minutes, many take 30 s).
     static let freshMilliseconds: UInt64 = 30_000
@@ -57,6 +61,8 @@ struct PathProber: Sendable {
         var hasAnsweredLast = false
         /// Whether it answered a challenge of this attempt.
         var isProvenAnew = false
+        /// When it last answered a challenge.
+        var answeredAt: Instant?
         /// Whether the peer has challenged this node from there: then both sides know the path.
         var wasChallenged = false
         var blockedUntil: Instant?
@@ -79,6 +85,9 @@ struct PathProber: Sendable {
     var targets: [Target] = []
     private var nextPathID: UInt32 = 1
     private var failures: UInt64 = 0
+    var pace = TokenBucket(perSecond: challengesPerSecond, burst: challengesBurst)
+    /// When the pace allows the next challenge.
+    var pacedUntil: Instant?
     private(set) var lastFailure: DirectAttemptFailure?
     /// Bytes of a record that carries the largest frame, as far as this node can send it.
     private let largestRecordByteCount: Int
@@ -260,6 +269,7 @@ struct PathProber: Sendable {
         let wasValid = targets[place].validAt != nil
         targets[place].validAt = now
         targets[place].isProvenAnew = true
+        targets[place].answeredAt = now
         let isLarger = targets[place].size.proved(sent.byteCount, at: now)
         if !wasValid {
             steps.append(.validated(endpoint, roundTripNanoseconds: targets[place].roundTripNanoseconds))
@@ -296,6 +306,15 @@ struct PathProber: Sendable {
         }
     }
 
+    /// Whether an address other than `current` answered a challenge after `start` and may be used.
+    func hasAlternative(to current: Endpoint, since start: Instant, at now: Instant) -> Bool {
+        let usable = usable(at: now)
+        return targets.contains { target in
+            guard target.endpoint != current, let answeredAt = target.answeredAt else { return false }
+            return answeredAt > start && usable.contains { $0.endpoint == target.endpoint }
+        }
+    }
+
     /// All addresses, for people.
     func status(current: Endpoint?, at now: Instant) -> [PathCandidateStatus] {
         targets.map { target in
@@ -326,7 +345,8 @@ struct PathProber: Sendable {
             switch state {
             case .idle: nil
             case .waiting(let until): until
-            case .attempting(let until): targets.compactMap(\.nextAt).reduce(until, min)
+            case .attempting(let until):
+                targets.compactMap(\.nextAt).min().map { min(until, max($0, pacedUntil ?? $0)) } ?? until
             }
         return targets.compactMap(\.size.deadline).reduce(attempt) { min($0 ?? $1, $1) }
     }
@@ -344,7 +364,13 @@ struct PathProber: Sendable {
             begin(at: now)
         }
         guard case .attempting(let until) = state else { return }
-        for place in targets.indices { challenge(place, entropy: &entropy, at: now, steps: &steps) }
+        pacedUntil = nil
+        // Those challenged least come first, learned ones before named: the peer does send from there.
+        let order = targets.indices.sorted {
+            (targets[$0].sentCount, targets[$0].isNamed ? 1 : 0, $0)
+                < (targets[$1].sentCount, targets[$1].isNamed ? 1 : 0, $1)
+        }
+        for place in order { challenge(place, entropy: &entropy, at: now, steps: &steps) }
         guard now >= until else { return }
         for place in targets.indices { targets[place].nextAt = nil }
         guard !isDirect else { return state = .idle }

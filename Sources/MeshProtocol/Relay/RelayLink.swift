@@ -100,6 +100,15 @@ struct RelayLink: Sendable {
         if case .resting = state { state = .waiting(until: now) }
     }
 
+    /// The network changed: an earlier failure says nothing about a connection now, and one that is being made may
+    /// wait for an answer to an address that is gone.
+    mutating func networkChanged(at now: Instant) {
+        switch state {
+        case .waiting where !isReplaced, .connecting: state = .waiting(until: now)
+        default: break
+        }
+    }
+
     /// Somebody needs the relay now, or the network changed: what failed before may succeed.
     mutating func hurry(at now: Instant) {
         guard case .waiting(let until) = state, until > now, !isReplaced else { return }

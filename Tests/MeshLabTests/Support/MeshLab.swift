@@ -35,7 +35,9 @@ final class MeshLab {
     /// Makes the sites, a millisecond from the first to every other.
     init(_ sites: [String]) throws {
         self.sites = sites
-        let made = sites.enumerated().map { "lab_site \($1) 10.77.0.\($0 + 1) fd77::\($0 + 1)" }.joined(separator: "; ")
+        let made = sites.enumerated().map {
+            "lab_site \($1) 10.77.0.\($0 + 1) fd77::\($0 + 1) 10.78.\($0 + 1).0/24"
+        }.joined(separator: "; ")
         let lab = try labScript(
             """
             lab_begin; \(made); lab_start_wan 'leg \(sites[0]) delay 1ms'
@@ -56,6 +58,9 @@ final class MeshLab {
 
     /// The address of a site on the wide-area network.
     func address(_ site: String) -> String { "10.77.0.\((sites.firstIndex(of: site) ?? 0) + 1)" }
+
+    /// Another address that the wide-area network leads to a site, which does not have it yet.
+    func spareAddress(_ site: String) -> String { "10.78.\((sites.firstIndex(of: site) ?? 0) + 1).1" }
 
     /// The address of a node on the mesh.
     func overlay(_ site: String) -> String { "10.10.10.\((sites.firstIndex(of: site) ?? 0) + 1)" }
