@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Glibc
 import MeshControl
 import Testing
@@ -42,25 +41,12 @@ extension LabTests.RestartTests {
         }
         let before = try #require(try lab.status("a")?.peers.first?.path)
         let first = before.contains(try lab.status("a")?.relays.first?.id.prefix(10) ?? "?") ? relays[0] : relays[1]
-        let script = #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
-        let receiver = try lab.start(
-            "b", "receive", "python3 /\(script)/Lab/stream.py receive \(lab.overlay("b")) \(lab.directory)/got.json")
-        try lab.wait("the receiver listens") { try lab.run("b", "ss -Hlun 'sport = :9' | grep -q .").status == 0 }
-        let sender = try lab.start(
-            "a", "send", "python3 /\(script)/Lab/stream.py send \(lab.overlay("b")) \(lab.directory)/sent.json 1000")
-        try lab.wait("the stream flows") { (try lab.status("b")?.peers.first?.traffic.receivedFrames ?? 0) > 500 }
+        let stream = try lab.stream(from: "a", to: "b")
         lab.signal(first, SIGTERM)
         #expect(try lab.exitStatus(first) == 0)
         #expect(try lab.status("a")?.peers.first?.path != before)
-        lab.signal(sender, SIGTERM)
-        _ = try lab.exitStatus(sender)
-        _ = try lab.run("a", "ping -c 2 -i 0.2 \(lab.overlay("b"))")
-        lab.signal(receiver, SIGTERM)
-        _ = try lab.exitStatus(receiver)
-        let sent = try shell("cat \(lab.directory)/sent.json").output
-        let got = try shell("cat \(lab.directory)/got.json").output
-        print("drain: \(sent) \(got)")
-        let numbers = { (text: String) in try JSONDecoder().decode([String: Double].self, from: Data(text.utf8)) }
-        #expect(try numbers(sent)["sent"] == numbers(got)["received"])
+        let outcome = try lab.finish(stream)
+        print("drain: \(outcome)")
+        #expect(outcome.sentCount == outcome.receivedCount)
     }
 }

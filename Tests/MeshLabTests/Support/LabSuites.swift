@@ -7,6 +7,7 @@ import Testing
     @Suite struct RelayPathTests {}
     @Suite struct DirectPathTests {}
     @Suite struct RestartTests {}
+    @Suite struct FallbackTests {}
     @Suite struct GarbageTests {}
     @Suite struct MistakenIdentityTests {}
     @Suite struct StartFailureTests {}
