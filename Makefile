@@ -46,7 +46,10 @@ test: dependencies lint ## Everything: clean-build import check, unit, simulator
 	@$(BUILD_DAEMON) --explicit-target-dependency-import-check error
 	@# The simulator takes every processor for minutes: beside it, tests with sockets would wait and time out.
 	@$(SWIFT_TEST) --filter '^MeshSimTests'
-	@$(SWIFT_TEST) --skip '^MeshSimTests'
+	@mkdir -p out
+	@$(SWIFT_TEST) --skip '^MeshSimTests' 2>&1 | tee out/test.log
+	@sed -nE 's/.* Test .* skipped: "(.*)".*/\1/p' out/test.log | sort | uniq -c | \
+		awk '{ n = $$1; sub(/^ *[0-9]+ /, ""); print n " tests were skipped: " $$0 }'
 
 lint: ## Check the format of all sources
 	@swift format lint --strict --recursive --parallel Package.swift Sources Tests Lab Fuzz Benchmarks/Package.swift Benchmarks/Sources
@@ -67,7 +70,7 @@ vectors: ## Make the test vectors anew (signatures and ciphertexts are random: t
 	@$(SWIFT_BUILD) --product shadowmesh-vectors
 	@.build/release/shadowmesh-vectors Tests/Vectors
 
-vectors-check: ## Check the vectors with an implementation in Python that shares no code with this one
+vectors-check: dependencies ## Check the vectors with an implementation in Python that shares no code with this one
 	@test -x .build/vectors-venv/bin/python || python3 -m venv .build/vectors-venv
 	@.build/vectors-venv/bin/python -m pip install --quiet --requirement Tests/Vectors/requirements.txt
 	@.build/vectors-venv/bin/python Tests/Vectors/check.py

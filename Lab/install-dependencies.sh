@@ -5,7 +5,7 @@ set -euo pipefail
 # command:package. Commands of /usr/sbin count though it is not in everybody's PATH.
 TOOLS=(
     ip:iproute2 ping:iputils-ping arping:iputils-arping iperf3:iperf3 tcpdump:tcpdump nft:nftables
-    dnsmasq:dnsmasq-base udhcpc:udhcpc python3:python3 ps:procps
+    dnsmasq:dnsmasq-base udhcpc:udhcpc python3:python3 ps:procps curl:curl
 )
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -13,6 +13,8 @@ missing=()
 for tool in "${TOOLS[@]}"; do
     command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
 done
+# Debian keeps what makes a virtual environment in a package of its own.
+python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 if ((${#missing[@]} == 0)); then
     echo "all tools of the lab are installed"
     exit 0
