@@ -27,6 +27,17 @@ import Testing
         #expect(world.framesPass())
     }
 
+    @Test func aCloseEndsTheOlderSessionsOfThePairToo() {
+        let world = World.established()
+        Self.replace(world)
+        world.deliverAll()
+        #expect(world.nodes.allSatisfy { $0.tableCounts.sessions == 2 })
+        world.drive(1) { $0.shutDown(at: world.now, actions: &$1) }
+        world.deliverAll()
+        #expect(world.nodes[0].tableCounts.sessions == 0)
+        #expect(!world.isReachable(0, 1))
+    }
+
     @Test func aReplacedSessionIsNotKeptByItsOwnHeartbeats() {
         let world = World(heartbeatSeconds: 3)
         for connection in 1...2 as ClosedRange<UInt64> {

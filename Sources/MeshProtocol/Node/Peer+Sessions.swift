@@ -165,7 +165,9 @@ extension Peer {
                     attempt(at: now)
                 }
             case .ended(let end):
-                remove(localIndex, context: &context)
+                // Older ones end with it, or this node would go on in a session that the peer has left.
+                guard let place = sessions.firstIndex(where: { $0.localIndex == localIndex }) else { continue }
+                for ended in sessions[...place].map(\.localIndex) { remove(ended, context: &context) }
                 actions.append(.event(.sessionEnded(index, end)))
                 // A peer that shuts down is left alone for a while; its return opens a carrier.
                 if sessions.isEmpty { attempt(at: now.advanced(milliseconds: Self.retryMillisecondsMin)) }
