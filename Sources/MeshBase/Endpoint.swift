@@ -12,6 +12,15 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     /// Whether the address is of version 6.
     public var isVersion6: Bool { bytes.count == 16 }
 
+    /// What one host can speak from, for limits: the address itself of version 4; of version 6 its /64 prefix, which one
+    /// host can use all of (RFC 6177), with zeros behind it.
+    public var network: IPAddress {
+        guard isVersion6 else { return self }
+        return IPAddress(unchecked: bytes.prefix(8) + [UInt8](repeating: 0, count: 8))
+    }
+
+    private init(unchecked bytes: some Sequence<UInt8>) { self.bytes = Array(bytes) }
+
     /// Dotted decimal for version 4; for version 6 the text of RFC 5952 section 4.
     public var description: String {
         guard isVersion6 else { return bytes.map(String.init).joined(separator: ".") }

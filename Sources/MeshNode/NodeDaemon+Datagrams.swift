@@ -41,14 +41,14 @@ extension NodeDaemon {
             received: { remote, datagram in self.assumeIsolated { $0.received(datagram, from: remote) } },
             receivedEnd: { self.assumeIsolated { $0.flush() } },
             observed: { endpoint, server in self.assumeIsolated { $0.observed(endpoint, by: server) } },
+            observationFailed: { _, server in self.assumeIsolated { $0.observationFailed(by: server) } },
             tooLong: { remote, byteCount in
                 self.assumeIsolated {
                     $0.drive { node, now, actions in
                         node.datagramTooLong(byteCount: byteCount, to: remote, at: now, actions: &actions)
                     }
                 }
-            },
-            observationFailed: { _, server in self.assumeIsolated { $0.observationFailed(by: server) } })
+            })
         do {
             let port = try await DatagramPort.bind(eventLoop: eventLoop, handlers: handlers).get()
             datagrams = DatagramState(port: port, overlayPrefixes: configuration.tap.addresses)

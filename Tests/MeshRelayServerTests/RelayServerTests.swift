@@ -78,8 +78,8 @@ import Testing
             #expect(try await idle[0].refusal() == .full)
             _ = try await bench.join(0)
             #expect(await bench.metric("clients") == 1)
-            #expect(await bench.metric("connections") == 17)
-            #expect(await bench.metric("dropped_total{reason=\"too_many_unproven\"}") == 4)
+            #expect(await bench.metric("connections") == 16)
+            #expect(await bench.metric("dropped_total{reason=\"too_many_unproven\"}") == 5)
             #expect(await bench.metric("websockets_total") == 21)
         }
     }

@@ -2,12 +2,12 @@ package import MeshBase
 
 /// A token bucket for each source of datagrams, in a table of bounded size.
 ///
-/// A source is what `IPAddress.source` says. When the table is full of sources that are still draining, all further ones
-/// share one bucket.
+/// A source is an `IPAddress.network`. When the table is full of sources that are still
+/// draining, all further ones share one bucket.
 package struct SourceRateLimiter {
     private let full: TokenBucket
     private let sourcesMax: Int
-    private var buckets: [[UInt8]: TokenBucket] = [:]
+    private var buckets: [IPAddress: TokenBucket] = [:]
     private var overflow: TokenBucket
     private var lastSweep = Instant.zero
 
@@ -23,7 +23,7 @@ package struct SourceRateLimiter {
 
     /// Whether one more datagram of this source may pass now.
     package mutating func admit(_ address: IPAddress, at now: Instant) -> Bool {
-        let source = address.source
+        let source = address.network
         if buckets[source] == nil {
             if buckets.count >= sourcesMax { sweep(at: now) }
             guard buckets.count < sourcesMax else { return overflow.take(at: now) }
