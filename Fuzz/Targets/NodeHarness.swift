@@ -193,6 +193,8 @@ struct NodeHarness: Sendable {
         case .connectRelay: outcome.note("connectRelay")
         case .closeRelay: outcome.note("closeRelay")
         case .dial: outcome.note("dial")
+        case .openConnections: outcome.note("openConnections")
+        case .stopOpening: outcome.note("stopOpening")
         case .closeDirect: outcome.note("closeDirect")
         }
     }

@@ -21,20 +21,25 @@ extension NodeDaemon {
     func connectRelay(_ relay: Int) {
         let attempt = (relayAttempts[relay] ?? 0) + 1
         relayAttempts[relay] = attempt
-        WebSocketClient().connect(to: relays[relay].url, on: eventLoop, handlers: handlers(for: .relay(relay)))
-            .whenComplete { result in
-                self.assumeIsolated { daemon in
-                    guard daemon.relayAttempts[relay] == attempt else {
-                        // Given up when the network changed; another attempt is under way.
-                        if case .success(let connection) = result { connection.close() }
-                        return
-                    }
-                    switch result {
-                    case .success(let connection): daemon.connected(connection, toRelay: relay)
-                    case .failure(let error): daemon.lostRelay(relay, reason: "\(error)")
-                    }
+        var options = WebSocketClient.Options()
+        // Networks with address translation then know the port that peers connect to.
+        options.localPort = meetingPoint?.port
+        WebSocketClient(options: options).connect(
+            to: relays[relay].url, on: eventLoop, handlers: handlers(for: .relay(relay))
+        )
+        .whenComplete { result in
+            self.assumeIsolated { daemon in
+                guard daemon.relayAttempts[relay] == attempt else {
+                    // Given up when the network changed; another attempt is under way.
+                    if case .success(let connection) = result { connection.close() }
+                    return
+                }
+                switch result {
+                case .success(let connection): daemon.connected(connection, toRelay: relay)
+                case .failure(let error): daemon.lostRelay(relay, reason: "\(error)")
                 }
             }
+        }
     }
 
     /// Where relay `relay` is reached; `nil` unless connected.
@@ -79,7 +84,7 @@ extension NodeDaemon {
         outboxes[connection.id] = Outbox(connection: connection, isRelay: false)
         drive { node, now, actions in
             node.directOpened(
-                connection.id, peer: peer, from: connection.remoteEndpoint.address,
+                connection.id, peer: peer, from: connection.remoteEndpoint,
                 nowSeconds: BootClock.wallClockSeconds(), at: now, actions: &actions)
         }
     }

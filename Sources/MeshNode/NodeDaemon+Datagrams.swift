@@ -103,6 +103,7 @@ extension NodeDaemon {
             candidates.removeAll { $0.transport == .udp && $0.endpoint == endpoint }
             candidates.append(Candidate(source: .interface, transport: .udp, endpoint: endpoint))
         }
+        candidates += meetingCandidates(interfaces: datagrams.interfaces)
         guard candidates != datagrams.announced else { return }
         self.datagrams?.announced = candidates
         drive { node, now, actions in node.setLocalCandidates(candidates, at: now, actions: &actions) }

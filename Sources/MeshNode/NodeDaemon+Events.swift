@@ -47,6 +47,10 @@ extension NodeDaemon {
             logger.info(
                 "direct path proven",
                 metadata: metadata(peer, ["path": "udp \(endpoint)", "rtt_us": "\(nanoseconds / 1000)"]))
+        case .connectionProven(let peer, let connection, let nanoseconds):
+            let metadata = metadata(
+                peer, ["path": "\(path(of: .direct(connection)))", "rtt_us": "\(nanoseconds / 1000)"])
+            logger.info("direct path proven", metadata: metadata)
         case .pathChanged(let peer, let from, let to, let reason):
             notePathChange(of: peer, from: from, to: to, reason, at: now)
         case .pathSizeChanged(let peer, let endpoint, let byteCount):
@@ -62,7 +66,9 @@ extension NodeDaemon {
         case .pathDead(let peer, let carrier):
             logger.notice("path dead", metadata: metadata(peer, ["path": "\(path(of: carrier))"]))
         case .attemptFailed(let peer, let failure):
-            logger.info("no direct path", metadata: metadata(peer, ["reason": "\(failure.rawValue)"]))
+            let isDirect = node.carrier(of: peer).map { !$0.isRelay } ?? false
+            let text: Logger.Message = isDirect ? "no better direct path" : "no direct path"
+            logger.info(text, metadata: metadata(peer, ["reason": "\(failure.rawValue)"]))
             settlePathWaits(at: now, failure: (peer, failure.rawValue))
         case .wishDropped(let peer, let endpoint):
             logger.info(
@@ -161,7 +167,8 @@ extension NodeDaemon {
     func path(of carrier: CarrierID) -> String {
         switch carrier {
         case .relay(let relay, _): "relay \(relays[relay].id.abbreviated)"
-        case .direct: "wss-direct"
+        case .direct(let connection):
+            outboxes[connection].map { "wss \($0.connection.remoteEndpoint)" } ?? "wss"
         case .udp(let endpoint): "udp \(endpoint)"
         }
     }

@@ -36,11 +36,14 @@ extension NodeDaemon {
         }
         outboxes[connection] = nil
         let byteCount = frame.byteCount
+        let second = node.secondCarrier(of: peer)
         let isSealed = outbox.append(
             byteCountMax: Session.frameOverheadByteCount + byteCount, channel: channel
         ) { record in
             record.store(frame, at: Session.contentOffset)
-            return node.sealFrame(to: peer, byteCount: byteCount, in: &record, at: now)
+            guard let count = node.sealFrame(to: peer, byteCount: byteCount, in: &record, at: now) else { return nil }
+            if let second { appendCopy(of: record.bytes.extracting(0..<count), to: second) }
+            return count
         }
         outboxes[connection] = outbox
         touched.insert(connection)

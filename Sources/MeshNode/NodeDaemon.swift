@@ -73,6 +73,9 @@ public actor NodeDaemon {
     var tapCounters: TapReader.Counters? { reader?.counters }
     var lastUnknownLogAt: Instant?
     var datagrams: DatagramState?
+    var meetingPoint: MeetingPoint?
+    /// Attempts to meet peers half-way.
+    var meetings: [PeerIndex: SimultaneousOpen] = [:]
     var touchesDatagrams = false
     let configuredCandidates: [Candidate]
 
@@ -113,6 +116,7 @@ public actor NodeDaemon {
             ).get()
             logger.notice("listening for peers", metadata: ["address": "\(address)"])
         }
+        await startMeetingPoint()
         await startDatagrams()
         reader = try TapReader(
             port: port,
@@ -143,6 +147,7 @@ public actor NodeDaemon {
         timer?.cancel()
         server?.close()
         stopDatagrams()
+        stopMeetingPoint()
         for outbox in outboxes.values { outbox.connection.close(code: 1001, text: "the node stops") }
         for wait in pings.values { wait.promise.succeed(PingReport.Probe(path: "none", rttMicroseconds: nil)) }
         pings = [:]
@@ -231,7 +236,12 @@ public actor NodeDaemon {
                 sources[connection] = nil
                 outboxes[connection]?.connection.close()
             case .dial(let peer): dial(peer)
-            case .closeDirect(let connection): outboxes[connection]?.connection.close()
+            case .openConnections(let peer, let targets, let isClient):
+                openConnections(to: peer, at: targets, isClient: isClient)
+            case .stopOpening(let peer): meetings.removeValue(forKey: peer)?.stop()
+            case .closeDirect(let connection):
+                outboxes[connection]?.flush()
+                outboxes[connection]?.connection.close()
             case .work(let ticket, let work): run(work, ticket)
             case .event(let event): note(event, at: now)
             }

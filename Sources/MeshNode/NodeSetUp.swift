@@ -30,6 +30,7 @@ struct NodeSetUp {
         made.relayTokens = relayTokens
         made.usesDatagrams = configuration.mode == .auto && !relays.isEmpty
         made.datagramByteCountMax = DatagramPort.datagramByteCountMax
+        made.opensConnections = made.usesDatagrams
         made.afterDirect =
             switch configuration.afterDirect {
             case .auto: .auto

@@ -27,6 +27,11 @@ extension Simulation {
         case .datagram(let index, let source, let bytes): deliver(bytes, to: index, by: .udp(source))
         case .datagramTooLong(let index, let endpoint, let byteCount):
             drive(index) { $0.datagramTooLong(byteCount: byteCount, to: endpoint, at: $2, actions: &$1) }
+        case .met(let one, let other): met(one, other)
+        case .byConnection(let number, let index, let bytes):
+            guard connections?.open[number]?.contains(index) == true else { return }
+            deliver(bytes, to: index, by: .direct(number))
+        case .connectionClosed(let number, let index): connectionClosed(number, at: index)
         case .closed(let node, let relay, let connection):
             guard hosts[node].connections[relay] == connection else { return }
             dropConnection(node: node, relay: relay)

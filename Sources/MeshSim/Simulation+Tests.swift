@@ -102,6 +102,9 @@ extension Simulation {
     /// The node forgets everything but its identity.
     public mutating func restartNode(_ index: Int) {
         for relay in relays.indices { dropConnection(node: index, relay: relay) }
+        for (number, ends) in connections?.open ?? [:] where ends.contains(index) {
+            closeConnection(number, by: index)
+        }
         hosts[index].node = makeNode(
             hosts[index].identity, peers: hosts.map(\.identity.id), candidates: hosts[index].candidates)
         hosts[index].generation += 1

@@ -26,6 +26,9 @@ public struct Simulation {
         case closed(node: Int, relay: Int, connection: UInt64)
         case datagram(to: Int, from: Endpoint, [UInt8])
         case datagramTooLong(from: Int, to: Endpoint, byteCount: Int)
+        case met(Int, Int)
+        case byConnection(UInt64, to: Int, [UInt8])
+        case connectionClosed(UInt64, at: Int)
     }
 
     /// A frame that arrived.
@@ -69,6 +72,8 @@ public struct Simulation {
     public var faults = Faults()
     /// What the network between the UDP sockets does; `nil` for hosts without.
     public var direct: DirectNetwork?
+    /// What the network does to direct TCP connections; `nil` for hosts that open none.
+    public var connections: ConnectionNetwork?
     /// Frames in the order of their arrival.
     public internal(set) var deliveries: [Delivery] = []
     /// Frames that went in slices.
@@ -120,9 +125,10 @@ public struct Simulation {
     /// Makes `nodeCount` nodes that all know each other and all `relayCount` relays.
     public init(
         seed: UInt64, nodeCount: Int, relayCount: Int, identities: Identities, rotationIntervalSeconds: UInt32 = 300,
-        isDirect: Bool = false, afterDirect: Node.AfterDirect = .standby
+        isDirect: Bool = false, opensConnections: Bool = false, afterDirect: Node.AfterDirect = .standby
     ) throws {
         if isDirect { direct = DirectNetwork() }
+        if opensConnections { connections = ConnectionNetwork() }
         self.afterDirect = afterDirect
         entropy = .seeded(seed)
         self.rotationIntervalSeconds = rotationIntervalSeconds
@@ -134,7 +140,11 @@ public struct Simulation {
         // Which node has the lower ID depends on the seed.
         if entropy.number(below: 2) == 1 { ids.reverse() }
         for identity in ids {
-            let candidates = isDirect ? Self.candidates(of: hosts.count) : []
+            var candidates = isDirect ? Self.candidates(of: hosts.count) : []
+            if opensConnections {
+                let endpoint = ConnectionNetwork.endpoint(of: hosts.count)
+                candidates.append(Candidate(source: .interface, transport: .webSocket, endpoint: endpoint))
+            }
             let node = makeNode(identity, peers: ids.map(\.id), candidates: candidates)
             hosts.append(Host(candidates: candidates, identity: identity, node: node))
         }
@@ -161,6 +171,7 @@ public struct Simulation {
         var configuration = Node.Configuration(
             identity: identity, peers: peers, relays: relays.map(\.identity.id), parameters: parameters)
         configuration.usesDatagrams = direct != nil
+        configuration.opensConnections = connections != nil
         configuration.afterDirect = afterDirect
         return Node(configuration, entropy: .seeded(entropy.next()), at: now)
     }
@@ -211,12 +222,16 @@ public struct Simulation {
         case .event(let event) where event.isAboutPaths: pathEvents.append((now, index, event))
         case .event(.rotated): rotatedCount += 1
         case .event(.handshakeFailed(_, let failure)): failures.append(failure)
-        case .event, .dial, .closeDirect: break
+        case .openConnections(let peer, let targets, _): openConnections(peer, targets, from: index)
+        case .stopOpening(let peer): stopOpening(peer, from: index)
+        case .closeDirect(let number): closeConnection(number, by: index)
+        case .event, .dial: break
         }
     }
 
     mutating func send(_ bytes: [UInt8], by carrier: CarrierID, from index: Int) {
         if case .udp(let endpoint) = carrier { return sendDatagram(bytes, to: endpoint, from: index) }
+        if case .direct(let number) = carrier { return sendByConnection(bytes, number, from: index) }
         guard case .relay(let relay, let channel) = carrier, let connection = hosts[index].connections[relay] else {
             return
         }

@@ -23,7 +23,7 @@ public struct PeerStatus: Sendable, Hashable, Codable {
     public var state: State
     /// Time in that state.
     public var sinceMilliseconds: UInt64
-    /// The path in use, such as `relay wss://relay.example` or `wss-direct 192.0.2.1:443`.
+    /// The path in use, such as `relay wss://relay.example` or `wss 192.0.2.1:443`.
     public var path: String?
     /// Round trip on the path in use where it is known, else inside the session.
     public var rttMicroseconds: UInt64?

@@ -7,6 +7,9 @@ internal import MeshCrypto
 ///        ^                 | failed            | closed
 ///        +-----------------+-------------------+   as ReconnectBackoff says
 struct DialLink: Sendable {
+    /// As long as the longest back-off: the better path may be gone by then.
+    private static let restMilliseconds: UInt64 = 30_000
+
     private enum State: Sendable {
         case waiting(until: Instant)
         case dialling
@@ -20,6 +23,12 @@ struct DialLink: Sendable {
 
     var deadline: Instant? {
         if case .waiting(let until) = state { until } else { nil }
+    }
+
+    /// The peer is reached by a better path: it is not dialled for a while.
+    mutating func rest(at now: Instant) {
+        guard case .waiting(let until) = state, now >= until else { return }
+        state = .waiting(until: now.advanced(milliseconds: Self.restMilliseconds))
     }
 
     /// Whether to dial now.

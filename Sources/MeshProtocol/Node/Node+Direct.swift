@@ -4,22 +4,57 @@ public import MeshWire
 extension Node {
     // MARK: - Direct connections
 
-    /// A direct connection is open: `peer` is who was dialled, or `nil` when the other side dialled, from `address`.
+    /// A direct connection is open, whose other end is at `remote`: `peer` is who was dialled, or `nil` when the other
+    /// side dialled.
     public mutating func directOpened(
-        _ connection: UInt64, peer: PeerIndex?, from address: IPAddress? = nil, nowSeconds: UInt64, at now: Instant,
+        _ connection: UInt64, peer: PeerIndex?, from remote: Endpoint? = nil, nowSeconds: UInt64, at now: Instant,
         actions: inout [NodeAction]
     ) {
-        if peer == nil { directAddresses[connection] = address }
+        context.remoteEndpoints[connection] = remote
         wallClockMilliseconds = nowSeconds * 1000
         directPeers[connection] = .some(peer)
-        guard let peer else { return }
+        guard let peer else { return admitStranger(connection, at: now, actions: &actions) }
         dials[peer]?.opened(at: now)
         dialledConnections[connection] = peer
         let milliseconds = wallClockMilliseconds
         run(peer, at: now, actions: &actions) { machine, context, out in
+            if machine.resumesConnections {
+                return machine.connectionOpened(connection, context: &context, at: now, actions: &out)
+            }
             machine.startHandshake(
                 by: .direct(connection), nowMilliseconds: milliseconds, context: &context, at: now, actions: &out)
         }
+    }
+
+    /// A connection that `NodeAction.openConnections` asked for is open, whose other end is at `remote`.
+    public mutating func connectionOpened(
+        _ connection: UInt64, peer: PeerIndex, from remote: Endpoint, at now: Instant, actions: inout [NodeAction]
+    ) {
+        context.remoteEndpoints[connection] = remote
+        directPeers[connection] = .some(peer)
+        run(peer, at: now, actions: &actions) { machine, context, out in
+            machine.connectionOpened(connection, context: &context, at: now, actions: &out)
+        }
+    }
+
+    /// Keeps a connection of somebody unknown for a while, in place of the oldest when there are too many.
+    private mutating func admitStranger(_ connection: UInt64, at now: Instant, actions: inout [NodeAction]) {
+        strangers.append((connection, now))
+        if strangers.count > Self.strangersMax { closeStranger(actions: &actions) }
+    }
+
+    private mutating func closeStranger(actions: inout [NodeAction]) {
+        let connection = strangers.removeFirst().connection
+        // Whoever said HELLO as a configured peer and finished no handshake is still a stranger.
+        directPeers[connection] = nil
+        actions.append(.closeDirect(connection))
+    }
+
+    /// When the oldest connection of somebody unknown is closed.
+    var strangerDeadline: Instant? { strangers.first?.since.advanced(milliseconds: Self.strangerMilliseconds) }
+
+    mutating func closeStrangers(at now: Instant, actions: inout [NodeAction]) {
+        while let due = strangerDeadline, now >= due { closeStranger(actions: &actions) }
     }
 
     /// A peer that was dialled could not be reached.
@@ -29,7 +64,8 @@ extension Node {
 
     /// A direct connection is gone.
     public mutating func directClosed(_ connection: UInt64, at now: Instant, actions: inout [NodeAction]) {
-        directAddresses[connection] = nil
+        context.remoteEndpoints[connection] = nil
+        strangers.removeAll { $0.connection == connection }
         if let dialled = dialledConnections.removeValue(forKey: connection) {
             dials[dialled]?.lost(at: now, entropy: &context.entropy)
         }

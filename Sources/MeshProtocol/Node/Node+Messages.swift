@@ -96,7 +96,10 @@ extension Node {
     /// Takes a token of the address that the connection comes from: anyone can dial and name a configured peer, and each
     /// HELLO costs two verifications.
     mutating func mayCostVerification(_ connection: UInt64, at now: Instant) -> Bool {
-        guard let address = directAddresses[connection] else { return true }
+        // Whom this node dialled is limited by how often it dials.
+        guard strangers.contains(where: { $0.connection == connection }),
+            let address = context.remoteEndpoints[connection]?.address
+        else { return true }
         if helloBuckets.count >= Self.helloAddressesMax {
             helloBuckets = helloBuckets.filter { !$0.value.isFull(at: now) }
             guard helloBuckets.count < Self.helloAddressesMax || helloBuckets[address] != nil else { return false }

@@ -27,7 +27,10 @@ extension Node {
             reportLoss(of: header.receiverIndex, by: carrier, at: now, actions: &actions)
             throw .unknownSession
         }
-        guard peers[index].owns(carrier) || peer(by: carrier) == index else { throw .wrongCarrier }
+        // A stranger's connection may turn out to be the peer's: the record's tag tells.
+        guard peers[index].owns(carrier) || peer(by: carrier) == index || isUnclaimed(carrier) else {
+            throw .wrongCarrier
+        }
         var out: [PeerAction] = []
         let frame = try peers[index].open(
             &record, header: header, by: carrier, context: &context, at: now, actions: &out)
@@ -36,6 +39,12 @@ extension Node {
             settleRelays(at: now, actions: &actions)
         }
         return frame.map { (index, $0) }
+    }
+
+    /// Whether it is a connection of which nothing is known yet.
+    private func isUnclaimed(_ carrier: CarrierID) -> Bool {
+        guard case .direct(let connection) = carrier, case .some(.none) = directPeers[connection] else { return false }
+        return true
     }
 
     /// Tells the sender of a record that its session is unknown here: rate-limited, and smaller than the record.

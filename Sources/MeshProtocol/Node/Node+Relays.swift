@@ -113,7 +113,7 @@ extension Node {
 
     /// The addresses that relays saw are told to this node only, which lists them inside its sessions.
     mutating func listObservedEndpoints() {
-        context.parameters.candidates.removeAll { $0.source == .relayObserved }
+        context.parameters.candidates.removeAll { $0.source == .relayObserved && $0.transport == .webSocket }
         for relay in links.indices {
             guard let endpoint = observedEndpoint(relay) else { continue }
             let candidate = Candidate(source: .relayObserved, transport: .webSocket, endpoint: endpoint)

@@ -22,6 +22,8 @@ public struct Node: Sendable {
         public var usesDatagrams = false
         /// Bytes of the longest datagram that the driver sends; what no path carries is found out by probing.
         public var datagramByteCountMax = 1_472
+        /// Whether the driver carries out `openConnections`.
+        public var opensConnections = false
         /// Whether loopback addresses of peers are probed; for tests on one host.
         public var allowsLoopbackCandidates = false
         /// What becomes of relay connections while every configured peer is reached directly.
@@ -76,6 +78,11 @@ public struct Node: Sendable {
     /// A node stays connected to up to three relays of its list (DESIGN section 10).
     static let relaysMax = 3
 
+    /// Connections of others that belong to no session: those of all peers' attempts, and room for lost souls.
+    static let strangersMax = 64
+    /// A handshake takes 10 s at most, a challenge 5 s.
+    static let strangerMilliseconds: UInt64 = 15_000
+
     /// This node's name.
     public let id: PeerID
     var context: PeerContext
@@ -89,8 +96,8 @@ public struct Node: Sendable {
     var directPeers: [UInt64: PeerIndex?] = [:]
     var dials: [PeerIndex: DialLink] = [:]
     var dialledConnections: [UInt64: PeerIndex] = [:]
-    /// Where those who dialled this node come from, by connection.
-    var directAddresses: [UInt64: IPAddress] = [:]
+    /// Connections that others opened and that belong to no session yet, oldest first.
+    var strangers: [(connection: UInt64, since: Instant)] = []
     var helloBuckets: [IPAddress: TokenBucket] = [:]
     var tickets: [WorkTicket: TicketOwner] = [:]
     var nextTicket: WorkTicket = 1
@@ -114,6 +121,7 @@ public struct Node: Sendable {
             identity: configuration.identity, parameters: configuration.parameters, entropy: entropy)
         context.usesDatagrams = configuration.usesDatagrams
         context.datagramByteCountMax = configuration.datagramByteCountMax
+        context.opensConnections = configuration.opensConnections
         context.allowsLoopback = configuration.allowsLoopbackCandidates
         afterDirect = configuration.afterDirect
         let instance = context.entropy.bytes(count: RelayProof.instanceByteCount)
@@ -197,6 +205,9 @@ public struct Node: Sendable {
             case .closeDirect(let connection):
                 directPeers.removeValue(forKey: connection)
                 actions.append(.closeDirect(connection))
+            case .openConnections(let targets):
+                actions.append(.openConnections(index, targets, isClient: id < peers[index].id))
+            case .stopOpening: actions.append(.stopOpening(index))
             case .namePeer:
                 for relay in links.indices where links[relay].canRest {
                     name([peers[index].id], to: relay, peersMax: 1, actions: &actions)
@@ -204,7 +215,9 @@ public struct Node: Sendable {
             case .hurryRelays: for relay in links.indices { links[relay].hurry(at: now) }
             case .closeChannel(let relay, let channel):
                 actions.append(.sendToRelay(relay, RelayMessage.channelClosed(channel: channel).bytes))
-            case .claim(let connection): directPeers[connection] = .some(index)
+            case .claim(let connection):
+                directPeers[connection] = .some(index)
+                strangers.removeAll { $0.connection == connection }
             }
         }
     }
@@ -220,6 +233,7 @@ public struct Node: Sendable {
         for dial in dials.values {
             if let due = dial.deadline { result = min(result ?? due, due) }
         }
+        if let due = strangerDeadline { result = min(result ?? due, due) }
         for peer in peers {
             if let due = peer.deadline(context) { result = min(result ?? due, due) }
         }
@@ -234,7 +248,11 @@ public struct Node: Sendable {
             let outcome = links[relay].timedOut(at: now, entropy: &context.entropy)
             apply(outcome, of: relay, at: now, actions: &actions)
         }
-        for index in dials.keys.sorted() where dials[index]?.timedOut(at: now) == true { actions.append(.dial(index)) }
+        for index in dials.keys.sorted() {
+            if peers[index].paths.currentEndpoint != nil { dials[index]?.rest(at: now) }
+            if dials[index]?.timedOut(at: now) == true { actions.append(.dial(index)) }
+        }
+        closeStrangers(at: now, actions: &actions)
         for index in peers.indices where peers[index].deadline(context).map({ $0 <= now }) ?? false {
             run(index, at: now, actions: &actions) { peer, context, out in
                 peer.handleTimeout(nowMilliseconds: milliseconds, context: &context, at: now, actions: &out)

@@ -16,6 +16,11 @@ public enum NodeAction: Sendable {
     case closeRelay(Int)
     /// Dial the peer's configured address.
     case dial(PeerIndex)
+    /// Try to connect to these addresses of the peer, in place of those before, until `stopOpening`: the other side does
+    /// the same at the same time. `isClient` says which of the two begins TLS where none of them was called.
+    case openConnections(PeerIndex, [ConnectionTarget], isClient: Bool)
+    /// Stop trying to connect to the peer; what is not a WebSocket yet is closed.
+    case stopOpening(PeerIndex)
     /// Close a direct connection.
     case closeDirect(UInt64)
     /// Run work away from the event loop, then report it with this ticket.
@@ -54,6 +59,8 @@ public enum NodeEvent: Sendable {
     case pathValidated(PeerIndex, Endpoint, roundTripNanoseconds: UInt64)
     /// The longest record that a UDP path in use is known to carry has another length now.
     case pathSizeChanged(PeerIndex, Endpoint, recordByteCount: Int)
+    /// The peer answered a challenge on a direct connection, by the driver's number.
+    case connectionProven(PeerIndex, UInt64, roundTripNanoseconds: UInt64)
     /// The peer's records take another path.
     case pathChanged(PeerIndex, from: CarrierID, to: CarrierID, PathChangeReason)
     /// The direct path in use is in doubt: what is sent also goes by another.

@@ -12,37 +12,42 @@ extension Peer {
 
     /// Where copies of all records go while the path in use is suspect.
     var secondCarrier: CarrierID? {
-        guard paths.liveness?.suspicion != nil, paths.currentEndpoint != nil else { return nil }
-        return reliableCarrier
+        guard paths.liveness?.suspicion != nil, paths.isOnDirect else { return nil }
+        return alternative
     }
 
     /// Whether frames are kept: the path in use is suspect, and no other is there or has taken all that was kept so far.
     var isKeeping: Bool {
         guard paths.liveness?.suspicion != nil else { return false }
-        return !kept.isEmpty || reliableCarrier == nil
+        return !kept.isEmpty || alternative == nil
     }
 
     /// Where kept frames go now: not by a path in doubt.
     var keptCarrier: CarrierID? {
         guard !kept.isEmpty else { return nil }
-        return reliableCarrier ?? (paths.liveness?.suspicion == nil ? carrier : nil)
+        return alternative ?? (paths.liveness?.suspicion == nil ? carrier : nil)
     }
 
     /// Whether relays have to be there for this peer.
     var needsRelay: Bool {
-        guard sendingSession != nil, let endpoint = paths.currentEndpoint else { return true }
-        return paths.wantsRelay || paths.prober?.isValid(endpoint) != true
+        guard sendingSession != nil, let current = paths.current, !current.isRelay else { return true }
+        return paths.wantsRelay || !isUsable(current)
     }
 
     /// What this peer's paths need of the relays.
     var relayNeed: RelayNeed {
         guard !needsRelay, let place = sendingSession else { return .needed }
         // Also who is at the relay only because the peer asked for it may be about to use it.
-        guard relayChannels.isEmpty, case .udp = sessions[place].arrivals.remotePath else { return .used }
+        guard relayChannels.isEmpty, let remote = sessions[place].arrivals.remotePath, !remote.isRelay else {
+            return .used
+        }
         return .none
     }
 
-    private func isUsable(_ carrier: CarrierID) -> Bool {
+    /// Whether the path in use is direct and can be used.
+    var isOnDirect: Bool { paths.isOnDirect && paths.current.map(isUsable) ?? false }
+
+    func isUsable(_ carrier: CarrierID) -> Bool {
         switch carrier {
         case .relay(let relay, let channel): relayChannels[relay] == channel
         case .direct(let connection): direct == connection
@@ -50,22 +55,34 @@ extension Peer {
         }
     }
 
-    private var hasAlternative: Bool { reliableCarrier != nil }
+    /// What takes over when the path in use is dead.
+    var alternative: CarrierID? {
+        if case .direct = paths.current { relayCarrier } else { reliableCarrier }
+    }
+
+    private var hasAlternative: Bool { alternative != nil }
 
     // MARK: - Choice
 
     /// Brings path, relay channel and session together after anything that happened.
     mutating func settle(context: inout PeerContext, at now: Instant, actions: inout [PeerAction]) {
         guard let place = sendingSession else {
-            if paths.sessionIndex != 0 { paths.begin(sessionIndex: 0, prober: nil, at: now) }
+            if paths.sessionIndex != 0 {
+                paths.begin(sessionIndex: 0, prober: nil, at: now)
+                beginConnections(nil, context: context, at: now, actions: &actions)
+            }
             return
         }
-        if paths.sessionIndex != sessions[place].localIndex { beginPaths(place, context: &context, at: now) }
+        if paths.sessionIndex != sessions[place].localIndex {
+            beginPaths(place, context: &context, at: now)
+            beginConnections(place, context: context, at: now, actions: &actions)
+        }
         leaveDoubtfulPath(at: now, actions: &actions)
         if let next = preferredCarrier(place, context: &context, at: now, actions: &actions), next != paths.current {
             move(to: next, place, at: now, actions: &actions)
         }
         guard context.usesDatagrams else { return }
+        closeIdleConnections(at: now, actions: &actions)
         if lacksRelay, paths.mayName(at: now) { actions.append(.namePeer) }
         if let due = closeDue(context), now >= due {
             for (relay, channel) in relayChannels.sorted(by: { $0.key < $1.key }) {
@@ -105,11 +122,9 @@ extension Peer {
             paths.cancelRelayPing()
             return .udp(endpoint)
         }
-        guard !paths.isDirectAllowed, let current = paths.current, case .udp = current, isUsable(current),
-            let relay = reliableCarrier
-        else {
+        guard !paths.isDirectAllowed, let current = paths.current, isOnDirect, let relay = relayCarrier else {
             paths.cancelRelayPing()
-            return reliableCarrier
+            return paths.isDirectAllowed ? reliableCarrier : relayCarrier ?? reliableCarrier
         }
         // By choice, nothing is lost: the relay's channel carries a ping before frames follow.
         if paths.confirmedRelay == relay { return relay }
@@ -132,7 +147,17 @@ extension Peer {
             // What did not answer by one path has as long again by another.
             if sessions[place].isAsking { sessions[place].askAgain(at: now) }
         }
-        paths.moved(to: next, at: now)
+        paths.moved(to: next, connectionRoundTripNanoseconds: roundTripNanoseconds(of: next, place), at: now)
+        guard !next.isRelay else { return }
+        var steps: [PeerConnections.Step] = []
+        connections?.settled(steps: &steps)
+        perform(steps, place, at: now, actions: &actions)
+    }
+
+    /// The round trip of a connection; one on which a handshake was run was not measured on its own.
+    private func roundTripNanoseconds(of carrier: CarrierID, _ place: Int) -> UInt64 {
+        guard case .direct(let number) = carrier else { return 0 }
+        return connections?.roundTripNanoseconds(of: number) ?? sessions[place].longestRoundTripNanoseconds ?? 0
     }
 
     private func reason(toLeave old: CarrierID, for next: CarrierID, isDead: Bool) -> PathChangeReason {
@@ -143,14 +168,14 @@ extension Peer {
 
     /// Whether the peer is not to be had at any relay though it should be.
     private var lacksRelay: Bool {
-        reliableCarrier == nil && sendingSession != nil && (paths.wantsRelay || carrier == nil)
+        relayChannels.isEmpty && sendingSession != nil && (paths.wantsRelay || carrier == nil)
     }
 
     /// When this side closes the pair's relay channels; `nil` when it must not. The lower peer ID does it.
     private func closeDue(_ context: PeerContext) -> Instant? {
         guard context.usesDatagrams, context.identity.id < id, closingChannels.isEmpty, !relayChannels.isEmpty,
             let place = sendingSession, sessions[place].order.isEmpty, !needsRelay,
-            case .udp = sessions[place].arrivals.remotePath
+            sessions[place].arrivals.remotePath.map({ !$0.isRelay }) ?? false
         else { return nil }
         let grace = max(
             PeerPaths.relayGraceMilliseconds * 1_000_000, 4 * (sessions[place].longestRoundTripNanoseconds ?? 0))
@@ -163,6 +188,7 @@ extension Peer {
         func consider(_ instant: Instant?) { if let instant { result = min(result ?? instant, instant) } }
         for session in sessions { consider(session.orderDeadline) }
         consider(closeDue(context))
+        consider(connectionDeadline)
         if context.usesDatagrams, lacksRelay { consider(paths.nameDeadline) }
         return result
     }
@@ -186,12 +212,18 @@ extension Peer {
                 deliver(free, place: place, context: &context, at: now)
             case .pathChallenge:
                 let challenge = try PathChallenge(parsing: content)
+                if case .direct(let number) = carrier {
+                    received(challenge, place: place, by: number, context: context, at: now, actions: &actions)
+                }
                 guard case .udp(let endpoint) = carrier else { return }
                 paths.updateProber {
                     $0.received(challenge, byteCount: byteCount, from: endpoint, at: now, steps: &steps)
                 }
             case .pathAnswer:
                 let answer = try PathAnswer(parsing: content)
+                if case .direct(let number) = carrier {
+                    received(answer, place: place, by: number, at: now, actions: &actions)
+                }
                 guard case .udp(let endpoint) = carrier else { return }
                 paths.updateProber {
                     $0.received(answer, byteCount: byteCount, from: endpoint, at: now, steps: &steps)
@@ -235,7 +267,7 @@ extension Peer {
         guard let current = paths.current else { return }
         actions.append(.event(.pathSuspect(index, current, reason)))
         paths.updateProber { $0.proveAnew(at: now) }
-        if reliableCarrier == nil { actions.append(.hurryRelays) }
+        if alternative == nil { actions.append(.hurryRelays) }
     }
 
     private mutating func perform(
@@ -262,7 +294,7 @@ extension Peer {
     /// Keeps the books of a record that was opened: where it came from, and that its path carries something.
     mutating func note(
         _ header: RecordHeader, kind: ContentKind, isDeadEnd: Bool, byteCount: Int, place: Int, by carrier: CarrierID,
-        at now: Instant
+        at now: Instant, actions: inout [PeerAction]
     ) {
         let showsPath =
             switch kind {
@@ -277,12 +309,13 @@ extension Peer {
             // The peer's records came from the address in use and come from elsewhere now: it may have moved.
             _ = paths.updateLiveness { $0.check(at: now) }
         }
+        if case .direct(let number) = carrier { noteConnection(number, at: now, actions: &actions) }
         guard paths.liveness != nil || paths.prober != nil else { return }
         if carrier == paths.current {
             paths.heard()
         } else if case .udp(let endpoint) = carrier {
             paths.updateProber { $0.received(byteCount: byteCount, from: endpoint, at: now) }
-        } else if showsPath {
+        } else if showsPath, carrier.isRelay {
             // The peer's frames go by relay while ours do not: one of both may be wrong.
             paths.relayUsed(at: now)
         }
@@ -295,6 +328,7 @@ extension Peer {
         sessions[place].remoteCandidates = candidates
         guard sessions[place].localIndex == paths.sessionIndex else { return }
         paths.updateProber { if $0.name(candidates) { $0.start(at: now) } }
+        if connections?.name(candidates) == true, !isOnDirect { connections?.start(at: now) }
     }
 
     /// This node's addresses changed.
@@ -312,6 +346,7 @@ extension Peer {
     /// This host's interfaces, addresses or routes changed: what was known of paths has to be proven anew.
     mutating func networkChanged(at now: Instant) {
         paths.updateProber { $0.start(at: now) }
+        if !isOnDirect { connections?.start(at: now) }
         _ = paths.updateLiveness { $0.check(isUrgent: true, at: now) }
     }
 
@@ -319,7 +354,9 @@ extension Peer {
     mutating func setPathWish(_ wish: PathWish, at now: Instant) -> Bool {
         switch wish {
         case .relay: break
-        case .automatic: paths.updateProber { $0.start(at: now) }
+        case .automatic:
+            paths.updateProber { $0.start(at: now) }
+            if !isOnDirect { connections?.start(at: now) }
         case .address(let endpoint):
             var isKnown = false
             paths.updateProber { isKnown = $0.prove(endpoint, at: now) }
@@ -349,6 +386,7 @@ extension Peer {
         perform(steps, place, at: now, actions: &actions)
         if let wanted = paths.dropsVainWish(at: now) { actions.append(.event(.wishDropped(index, wanted))) }
         let hasAlternative = hasAlternative
+        handleConnectionTimeout(context: &context, at: now, actions: &actions)
         guard let current = paths.current,
             let due = paths.updateLiveness({ $0.timedOut(hasAlternative: hasAlternative, at: now) })
         else { return }
@@ -362,6 +400,8 @@ extension Peer {
     mutating func currentPathDied(at now: Instant, actions: inout [PeerAction]) {
         guard let current = paths.current else { return }
         actions.append(.event(.pathDead(index, current)))
-        paths.currentDied(at: now)
+        let blocked = paths.currentDied(at: now)
+        if case .direct(let number) = current { dropConnection(number, actions: &actions) }
+        connections?.died(blockedMilliseconds: current.isDatagram ? 0 : blocked, at: now)
     }
 }

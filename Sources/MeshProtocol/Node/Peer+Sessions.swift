@@ -25,8 +25,13 @@ extension Peer {
         }
         sessions.append(session)
         markReplaced()
+        // It belongs to the peer now, and to no session.
+        if case .direct(let connection) = carrier { connections?.closed(connection) }
         if case .direct(let connection) = carrier, direct != connection {
-            if let direct { actions.append(.closeDirect(direct)) }
+            if let direct {
+                connections?.closed(direct)
+                actions.append(.closeDirect(direct))
+            }
             direct = connection
             if waitingDirect == connection { waitingDirect = nil }
             actions.append(.claim(connection))
@@ -78,7 +83,8 @@ extension Peer {
             && record.bytes.bigEndian(
                 at: content.lowerBound + 1, as: UInt8.self) & 1 != 0
         note(
-            header, kind: kind, isDeadEnd: isDeadEnd, byteCount: record.byteCount, place: place, by: carrier, at: now)
+            header, kind: kind, isDeadEnd: isDeadEnd, byteCount: record.byteCount, place: place, by: carrier, at: now,
+            actions: &actions)
         if !wasConfirmed {
             markReplaced()
             actions.append(.event(.confirmed(index)))
@@ -140,6 +146,10 @@ extension Peer {
                 if let place = sessions.firstIndex(where: { $0.localIndex == localIndex }) {
                     received(list, place: place, at: now)
                 }
+            case .openConnections:
+                if let place = sessions.firstIndex(where: { $0.localIndex == localIndex }) {
+                    peerOpensConnections(place: place, at: now, actions: &actions)
+                }
             case .work(let work): actions.append(.work(work, .session(localIndex: localIndex)))
             case .rotated(let epoch): actions.append(.event(.rotated(index, epoch: epoch)))
             case .pong(let identifier, let nanoseconds):
@@ -153,10 +163,11 @@ extension Peer {
             case .unresponsive:
                 // The session is kept; a handshake replaces it, or a late answer revives it.
                 if sessions.last?.localIndex == localIndex {
-                    if paths.currentEndpoint != nil, let place = sendingSession {
+                    let isPathInDoubt = paths.currentEndpoint != nil || isOnDirect && paths.prober != nil
+                    if isPathInDoubt, let place = sendingSession {
                         // The path is dead, and perhaps not the peer: it is asked by relay before it is given up. As
                         // long as there is no relay, no handshake could be tried either.
-                        if reliableCarrier != nil { currentPathDied(at: now, actions: &actions) }
+                        if alternative != nil { currentPathDied(at: now, actions: &actions) }
                         sessions[place].askAgain(at: now)
                         continue
                     }

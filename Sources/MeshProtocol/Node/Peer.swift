@@ -33,6 +33,8 @@ struct Peer: Sendable {
     var sessions: [Session] = []
     var paths = PeerPaths()
     private(set) var kept = KeptFrames()
+    /// Direct connections that are paths of the session; `nil` unless direct paths are looked for.
+    var connections: PeerConnections?
     /// Channels that this node has told a relay to close.
     var closingChannels: [Int: UInt32] = [:]
     var initiator: InitiatorHandshake?
@@ -66,7 +68,11 @@ struct Peer: Sendable {
     /// The carrier for handshakes, and for records while there is no datagram path: direct before relay, a relay earlier
     /// in the list before a later one, one that is about to stop last.
     var reliableCarrier: CarrierID? {
-        if let direct { return .direct(direct) }
+        direct.map(CarrierID.direct) ?? relayCarrier
+    }
+
+    /// The relay's channel to use.
+    var relayCarrier: CarrierID? {
         let staying = relayChannels.keys.filter { !drainingRelays.contains($0) }
         guard let relay = staying.min() ?? relayChannels.keys.min(), let channel = relayChannels[relay] else {
             return nil
@@ -114,7 +120,10 @@ struct Peer: Sendable {
         _ connection: UInt64, context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
     ) {
         let wasOpen = direct == connection
-        if wasOpen { direct = nil }
+        let wasCurrent = paths.current == .direct(connection)
+        connections?.closed(connection)
+        if wasOpen { direct = connections?.proven }
+        if wasCurrent { connections?.retry(at: now) }
         if waitingDirect == connection { waitingDirect = nil }
         carrierClosed(.direct(connection), wasOpen: wasOpen, context: &context, at: now, actions: &actions)
     }

@@ -14,6 +14,10 @@ struct PeerContext: Sendable {
     var allowsLoopback = false
     /// Bytes of the longest datagram that the driver sends.
     var datagramByteCountMax = 0
+    /// Whether the driver opens connections on request.
+    var opensConnections = false
+    /// Where the other ends of direct connections are.
+    var remoteEndpoints: [UInt64: Endpoint] = [:]
     /// Frames that may be delivered, in order, and their peers.
     var released: [(peer: PeerIndex, bytes: [UInt8])] = []
     /// Bytes of frames that wait for their turn, of all peers.
@@ -55,6 +59,10 @@ enum PeerAction: Sendable {
     case closeDirect(UInt64)
     /// The direct connection belongs to this peer from now on.
     case claim(UInt64)
+    /// Try to connect to these addresses of the peer until told to stop.
+    case openConnections([ConnectionTarget])
+    /// Stop trying to connect to the peer.
+    case stopOpening
     /// Ask the relays for a channel to the peer.
     case namePeer
     /// Relays that wait after a failure are tried at once.

@@ -24,6 +24,9 @@ struct PathLiveness: Sendable {
     private static let missingLongFramesMax: UInt64 = 3
     /// Polls under way: those of 1 s at the shortest interval, and room.
     private static let pendingMax = 16
+    /// TCP repeats a lost segment after 200 ms and a round trip at the soonest (RFC 6298 with Linux's lower bound):
+    /// whatever waits behind it must not make the path look dead.
+    private static let streamSuspicionNanosecondsMin: UInt64 = 400_000_000
     /// A hint that the path may be dead is followed once in this time.
     private static let checkMilliseconds: UInt64 = 1_000
 
@@ -56,14 +59,22 @@ struct PathLiveness: Sendable {
     /// Whether the peer said so with its last poll; it may need the relay though this node does not.
     private(set) var isRemoteInDoubt = false
 
-    /// Starts with the round trip of the path's challenge. `firstNumber` is above all numbers used before.
-    init(roundTripNanoseconds: UInt64, firstNumber: UInt64) {
+    private let isStream: Bool
+
+    /// Starts with the round trip of the path's challenge. `firstNumber` is above all numbers used before; `isStream`
+    /// says whether what is lost is repeated below.
+    init(roundTripNanoseconds: UInt64, firstNumber: UInt64, isStream: Bool = false) {
+        self.isStream = isStream
         roundTrip.sample(nanoseconds: roundTripNanoseconds)
         nextNumber = firstNumber
     }
 
     /// The number that the next poll would have.
     var followingNumber: UInt64 { nextNumber }
+
+    private var suspicionNanoseconds: UInt64 {
+        max(roundTrip.suspicionNanoseconds, isStream ? Self.streamSuspicionNanosecondsMin : 0)
+    }
 
     private var pollNanoseconds: UInt64 { max(roundTrip.smoothedNanoseconds ?? 0, Self.pollNanosecondsMin) }
 
@@ -92,7 +103,7 @@ struct PathLiveness: Sendable {
         if poll.isInDoubt, suspicion == nil { check(at: now) }
         isRemoteInDoubt = poll.isInDoubt
         remotePollDue =
-            poll.isLast ? nil : now.advanced(nanoseconds: 2 * pollNanoseconds + roundTrip.suspicionNanoseconds / 2)
+            poll.isLast ? nil : now.advanced(nanoseconds: 2 * pollNanoseconds + suspicionNanoseconds / 2)
     }
 
     /// What an answer tells of the path.
@@ -161,7 +172,7 @@ struct PathLiveness: Sendable {
 
     private var suspectAt: Instant? {
         let oldest = [pending.first?.sentAt, heartbeatAt].compactMap(\.self).min()
-        return oldest?.advanced(nanoseconds: roundTrip.suspicionNanoseconds)
+        return oldest?.advanced(nanoseconds: suspicionNanoseconds)
     }
 
     /// What became due.

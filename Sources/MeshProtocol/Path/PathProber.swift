@@ -399,6 +399,8 @@ public enum DirectAttemptFailure: String, Sendable {
     case noAddresses = "the peer named no usable UDP address"
     /// An address answered, but frames sent there were lost.
     case unreliable = "the path answers, but lost frames; it is tried again later"
+    /// No WebSocket connection to the peer was opened and proven within 5 s.
+    case noConnection = "no connection to the peer could be opened either"
 }
 
 extension Endpoint {

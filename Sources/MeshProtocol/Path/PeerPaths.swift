@@ -54,6 +54,9 @@ struct PeerPaths: Sendable {
         if case .udp(let endpoint) = current { endpoint } else { nil }
     }
 
+    /// Whether the path in use goes straight to the peer.
+    var isOnDirect: Bool { current.map { !$0.isRelay } ?? false }
+
     /// Forgets what the keys of an earlier session proved.
     mutating func begin(sessionIndex: UInt32, prober: PathProber?, at now: Instant) {
         self.sessionIndex = sessionIndex
@@ -109,8 +112,8 @@ struct PeerPaths: Sendable {
         return gain >= max(cost(kept) / 5, Self.hysteresisNanosecondsMin) ? best.endpoint : kept.endpoint
     }
 
-    /// Frames go by `carrier` from now on.
-    mutating func moved(to carrier: CarrierID?, at now: Instant) {
+    /// Frames go by `carrier` from now on; `connectionRoundTripNanoseconds` is what is known of a connection.
+    mutating func moved(to carrier: CarrierID?, connectionRoundTripNanoseconds: UInt64 = 0, at now: Instant) {
         let firstNumber = liveness?.followingNumber ?? 1
         current = carrier
         currentSince = now
@@ -121,6 +124,9 @@ struct PeerPaths: Sendable {
             liveness = PathLiveness(
                 roundTripNanoseconds: prober?.roundTripNanoseconds(of: endpoint) ?? 0, firstNumber: firstNumber)
             prober?.succeeded()
+        } else if isOnDirect, prober != nil {
+            liveness = PathLiveness(
+                roundTripNanoseconds: connectionRoundTripNanoseconds, firstNumber: firstNumber, isStream: true)
         } else {
             liveness = nil
         }
@@ -131,10 +137,10 @@ struct PeerPaths: Sendable {
         recordByteCountMax = currentEndpoint.flatMap { prober?.recordByteCountMax(to: $0) }
     }
 
-    /// The direct path in use is dead: it has to be proven again.
-    mutating func currentDied(at now: Instant) {
-        guard let endpoint = currentEndpoint else { return }
-        if wish == .address(endpoint) { wish = .automatic }
+    /// The direct path in use is dead: it has to be proven again. Returns for how many milliseconds it should not be
+    /// used.
+    mutating func currentDied(at now: Instant) -> UInt64 {
+        if let endpoint = currentEndpoint, wish == .address(endpoint) { wish = .automatic }
         let isShort = now.milliseconds(since: currentSince) < Self.shortLifeMilliseconds
         shortLives = isShort ? shortLives + 1 : 0
         var blocked: UInt64 = 0
@@ -142,14 +148,17 @@ struct PeerPaths: Sendable {
         if liveness?.suspicion?.reason == .framesMissing {
             blocked = max(blocked, Self.missingFramesBlockedMilliseconds << min(shortLives, 3))
         }
-        prober?.invalidate(endpoint, blockedMilliseconds: blocked, at: now)
+        if let endpoint = currentEndpoint {
+            prober?.invalidate(endpoint, blockedMilliseconds: blocked, at: now)
+        }
         prober?.proveAnew(at: now)
         noteRecordSize()
+        return blocked
     }
 
     /// Whether the relay should be ready to take over: either side doubts the direct path, or it is not wanted.
     var wantsRelay: Bool {
-        guard currentEndpoint != nil, let liveness else { return false }
+        guard isOnDirect, let liveness else { return false }
         return liveness.suspicion != nil || liveness.isRemoteInDoubt || !isDirectAllowed
     }
 
@@ -196,7 +205,7 @@ struct PeerPaths: Sendable {
     }
 
     var relayPingDeadline: Instant? {
-        guard confirmedRelay == nil, !isDirectAllowed, currentEndpoint != nil else { return nil }
+        guard confirmedRelay == nil, !isDirectAllowed, isOnDirect else { return nil }
         return relayPing?.sentAt.advanced(milliseconds: Self.relayPingMilliseconds)
     }
 

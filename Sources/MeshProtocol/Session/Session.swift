@@ -272,6 +272,7 @@ public struct Session: Sendable {
             actions.append(.work(work))
         case .close: actions.append(.ended(.closedByPeer))
         case .candidates(let list): actions.append(.candidates(list))
+        case .openConnections: actions.append(.openConnections)
         case .unknown: break
         }
     }

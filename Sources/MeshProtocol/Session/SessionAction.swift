@@ -12,6 +12,8 @@ enum SessionAction: Sendable {
     case pong(identifier: UInt64, roundTripNanoseconds: UInt64)
     /// The peer named its addresses.
     case candidates([Candidate])
+    /// The peer opens connections now.
+    case openConnections
     /// Nothing was received for too long although this node asked.
     case unresponsive
     /// The session is over: the peer closed it, or broke the protocol.

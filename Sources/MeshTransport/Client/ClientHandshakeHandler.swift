@@ -36,8 +36,21 @@ final class ClientHandshakeHandler: ChannelInboundHandler, RemovableChannelHandl
         self.result = result
     }
 
+    /// Adds all handlers of a client's connection, this one last.
+    func addAll(to pipeline: ChannelPipeline.SynchronousOperations, tls: NIOSSLContext, serverName: String?) throws {
+        try pipeline.addHandler(socketEnd)
+        try pipeline.addHandler(
+            NIOSSLClientHandler(
+                context: tls, serverHostname: serverName,
+                customVerificationCallback: { [self] chain, promise in
+                    spkiHash = chain.first.flatMap { try? TLSContexts.spkiHash(of: $0) }
+                    promise.succeed(spkiHash == nil ? .failed : .certificateVerified)
+                }))
+        try addHTTPHandlers(to: pipeline)
+    }
+
     /// Adds the HTTP handlers and this one behind TLS.
-    func addHTTPHandlers(to pipeline: ChannelPipeline.SynchronousOperations) throws {
+    private func addHTTPHandlers(to pipeline: ChannelPipeline.SynchronousOperations) throws {
         let upgrader = ClientUpgrader(key: key) { [self] context in try upgrade(context) }
         try pipeline.addHTTPClientHandlers(
             leftOverBytesStrategy: .forwardBytes, decoderLimitConfiguration: WebSocketUpgrade.headLimits,
@@ -45,13 +58,23 @@ final class ClientHandshakeHandler: ChannelInboundHandler, RemovableChannelHandl
         try pipeline.addHandler(self)
     }
 
+    /// A socket that was connected before its handlers were added tells them nothing.
+    func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { begin(context) }
+    }
+
     func channelActive(context: ChannelHandlerContext) {
+        begin(context)
+        context.fireChannelActive()
+    }
+
+    private func begin(_ context: ChannelHandlerContext) {
+        guard stage == .connecting else { return }
         stage = .tls
         timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [self] in
             finish(.timedOut(stage))
             socketEnd.abort()
         }
-        context.fireChannelActive()
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {

@@ -44,6 +44,8 @@ public enum TransportError: NumberedError, Equatable, Sendable, CustomStringConv
     case portNotPermitted(Endpoint)
     /// This host does not have the address.
     case addressNotAvailable(Endpoint)
+    /// Another connection between the same two addresses has the local port.
+    case localPortTaken
     /// No address to listen on was given.
     case nothingToListenOn
     /// Any other failure, in the system's words.
@@ -71,6 +73,7 @@ public enum TransportError: NumberedError, Equatable, Sendable, CustomStringConv
         case .portNotPermitted(let endpoint):
             "listening on \(endpoint) is not permitted; use a port above 1023 or grant CAP_NET_BIND_SERVICE"
         case .addressNotAvailable(let endpoint): "this host has no address \(endpoint.address); choose one it has"
+        case .localPortTaken: "the local port is taken by another connection to the same address; try again later"
         case .nothingToListenOn: "no address to listen on was given; give at least one"
         case .failed(let text): text
         }

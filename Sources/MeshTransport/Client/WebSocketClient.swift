@@ -17,7 +17,8 @@ public struct WebSocketClient: Sendable {
         ///
         /// Default 10,000: three lost SYNs (1 + 2 + 4 s) still leave time for TLS on a slow path.
         public var timeoutMilliseconds: Int64 = 10_000
-        /// The local TCP port to connect from, shared with other sockets; `nil` lets the system choose.
+        /// The local TCP port to connect from, shared with other sockets; `nil` lets the system choose, which it also
+        /// does where an earlier connection to the same server still holds the port.
         public var localPort: UInt16?
 
         /// Makes the default options.
@@ -72,6 +73,15 @@ private final class ConnectAttempt {
     }
 
     func run() -> EventLoopFuture<WebSocketConnection> {
+        guard let localPort = options.localPort else { return run(localPort: nil) }
+        let attempt = NIOLoopBound(self, eventLoop: eventLoop)
+        return run(localPort: localPort).flatMapError { [eventLoop] error in
+            guard case TransportError.localPortTaken = error else { return eventLoop.makeFailedFuture(error) }
+            return attempt.value.run(localPort: nil)
+        }
+    }
+
+    private func run(localPort: UInt16?) -> EventLoopFuture<WebSocketConnection> {
         let attempt = NIOLoopBound(self, eventLoop: eventLoop)
         var bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(.milliseconds(options.timeoutMilliseconds))
@@ -80,10 +90,10 @@ private final class ConnectAttempt {
                 value: .init(low: options.limits.bufferedByteCountLow, high: options.limits.bufferedByteCountHigh)
             )
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try attempt.value.prepare(channel) }
+                channel.eventLoop.makeCompletedFuture { try attempt.value.prepare(channel, localPort: localPort) }
             }
         for (option, value) in SocketOptions.connection { bootstrap = bootstrap.channelOption(option, value: value) }
-        if options.localPort != nil {
+        if localPort != nil {
             for (option, value) in SocketOptions.sharedPort {
                 bootstrap = bootstrap.channelOption(option, value: value)
             }
@@ -107,24 +117,16 @@ private final class ConnectAttempt {
         }
     }
 
-    private func prepare(_ channel: any Channel) throws {
+    private func prepare(_ channel: any Channel, localPort: UInt16?) throws {
         let socketEnd = SocketEndHandler()
         let handshake = ClientHandshakeHandler(
             url: url, limits: options.limits, handlers: handlers, socketEnd: socketEnd, deadline: deadline,
             result: eventLoop.makePromise())
         handshakes[ObjectIdentifier(channel)] = handshake
         let pipeline = channel.pipeline.syncOperations
-        if let localPort = options.localPort { try pipeline.addHandler(LocalPortBinder(port: localPort)) }
-        try pipeline.addHandler(socketEnd)
+        if let localPort { try pipeline.addHandler(LocalPortBinder(port: localPort)) }
         let isName = IPAddress(text: url.server.host) == nil
-        try pipeline.addHandler(
-            NIOSSLClientHandler(
-                context: tls, serverHostname: isName ? url.server.host : nil,
-                customVerificationCallback: { chain, promise in
-                    handshake.spkiHash = chain.first.flatMap { try? TLSContexts.spkiHash(of: $0) }
-                    promise.succeed(handshake.spkiHash == nil ? .failed : .certificateVerified)
-                }))
-        try handshake.addHTTPHandlers(to: pipeline)
+        try handshake.addAll(to: pipeline, tls: tls, serverName: isName ? url.server.host : nil)
     }
 }
 
@@ -145,6 +147,7 @@ extension TransportError {
             case ECONNREFUSED: self = .refused("\(url.server)")
             case ENETUNREACH, EHOSTUNREACH, ENETDOWN: self = .unreachable("\(url.server)")
             case ETIMEDOUT: self = .timedOut(.connecting)
+            case EADDRNOTAVAIL, EADDRINUSE: self = .localPortTaken
             default: self = .failed("connecting to \(url.server) failed: \(error)")
             }
         default: self = .failed("connecting to \(url.server) failed: \(describe(error))")

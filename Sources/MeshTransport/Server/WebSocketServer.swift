@@ -23,6 +23,8 @@ public final class WebSocketServer: Sendable {
         public var backlogMax: Int32 = 1_024
         /// Whether the port is shared with other sockets of this user (`SO_REUSEPORT`).
         public var sharesPort = false
+        /// Whether version 6 endpoints take version 6 connections only, although no version 4 endpoint is in the list.
+        public var onlyVersion6 = false
 
         /// Makes the default limits.
         public init() {}
@@ -59,7 +61,7 @@ public final class WebSocketServer: Sendable {
                 ServerCore(
                     path: path, limits: limits, tls: tls.context, handlers: handlers, admits: admits, http: http),
                 eventLoop: eventLoop)
-            let isSplit = endpoints.contains { !$0.address.isVersion6 }
+            let isSplit = limits.onlyVersion6 || endpoints.contains { !$0.address.isVersion6 }
             let bound = endpoints.map { endpoint in
                 bind(endpoint, core: core, onlyVersion6: isSplit, eventLoop: eventLoop)
             }
@@ -118,6 +120,9 @@ public final class WebSocketServer: Sendable {
 
     /// Presents another certificate from the next connection on; on ``eventLoop`` only. Connections stay as they are.
     public func replaceTLS(_ material: TLSMaterial) { core.value.tls = material.context }
+
+    /// Takes over a connected socket as if it had been accepted; on ``eventLoop`` only. Throws when it is refused.
+    func adopt(_ channel: any Channel) throws { try core.value.accept(channel) }
 
     /// Stops accepting connections; those there are stay. The future succeeds when the ports are free.
     @discardableResult

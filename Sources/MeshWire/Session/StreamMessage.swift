@@ -10,6 +10,8 @@ public enum StreamMessage: Equatable, Sendable {
     case close(CloseReason)
     /// The sender's addresses, in place of all that it named before; at most 32.
     case candidates([Candidate])
+    /// The sender opens connections to the receiver's addresses now: do the same, so that both meet. The body is empty.
+    case openConnections
     /// A type that a later release may add; skipped.
     case unknown(type: UInt8)
 
@@ -28,6 +30,7 @@ public enum StreamMessage: Equatable, Sendable {
         static let rekeyReply: UInt8 = 2
         static let close: UInt8 = 3
         static let candidates: UInt8 = 4
+        static let openConnections: UInt8 = 5
     }
 
     /// Parses a body whose type and length were read. Throws `WireError`.
@@ -43,6 +46,7 @@ public enum StreamMessage: Equatable, Sendable {
             try reader.requireEnd()
             self = .close(reason)
         case Tag.candidates: self = .candidates(try SessionParameters.candidates(parsing: body))
+        case Tag.openConnections: self = .openConnections
         default: self = .unknown(type: type)
         }
     }
@@ -55,6 +59,7 @@ public enum StreamMessage: Equatable, Sendable {
             case .rekeyReply(let reply): (Tag.rekeyReply, reply.bytes)
             case .close(let reason): (Tag.close, [reason.rawValue])
             case .candidates(let list): (Tag.candidates, SessionParameters.bytes(of: list))
+            case .openConnections: (Tag.openConnections, [])
             case .unknown(let type): (type, [])
             }
         var writer = WireWriter(capacity: Self.headerByteCount + body.count)

@@ -120,6 +120,7 @@ final class World {
         case .connectRelay: connectRequests += 1
         case .closeRelay: relayCloses += 1
         case .dial(let peer): dials.append(peer)
+        case .openConnections, .stopOpening: break
         case .closeDirect(let connection): closedDirects.append(connection)
         }
     }
