@@ -121,6 +121,6 @@ class Scenario(contextlib.ExitStack):
 
 
 def kind(path):
-    """udp, wss-direct or relay, with the family where it matters."""
+    """udp, wss or relay, with the family where it matters."""
     word = path.split(" ")[0] if path else "none"
     return f"{word} IPv6" if "[" in path else word

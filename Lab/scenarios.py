@@ -66,16 +66,16 @@ def same_lan(s):
 @scenario
 def udp_blocked_on_one_side(s):
     s.block(UK, "out meta l4proto udp oifname wan0 drop", "in meta l4proto udp iifname wan0 drop")
-    up(s, "wss-direct")
-    stay(s, "wss-direct")
+    up(s, "wss")
+    stay(s, "wss")
 
 
 @scenario
 def udp_blocked_on_both_sides(s):
     for site in SITES:
         s.block(site, "out meta l4proto udp oifname wan0 drop", "in meta l4proto udp iifname wan0 drop")
-    up(s, "wss-direct")
-    stay(s, "wss-direct")
+    up(s, "wss")
+    stay(s, "wss")
 
 
 ONLY_443 = (
@@ -97,8 +97,8 @@ def only_443_outbound(s):
 @scenario
 def only_443_outbound_to_a_listener(s):
     s.block(UK, *ONLY_443)
-    up(s, "wss-direct", each={BELGIUM: {"listen": f"{ADDRESS4[BELGIUM]}:443"}})
-    stay(s, "wss-direct")
+    up(s, "wss", each={BELGIUM: {"listen": f"{ADDRESS4[BELGIUM]}:443"}})
+    stay(s, "wss")
 
 
 @scenario
