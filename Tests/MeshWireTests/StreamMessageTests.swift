@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test func bodiesOfEveryOtherLengthAreRefused() {
-        for (type, body) in [(1, Self.request.bytes), (2, Self.reply.bytes), (3, [1])] as [(UInt8, [UInt8])] {
+        for (type, body) in [(1, Self.request.bytes), (2, Self.reply.bytes), (3, [1]), (5, [])] as [(UInt8, [UInt8])] {
             #expect(refusal(type: type, body) == nil)
             for count in body.indices {
                 guard case .truncated = refusal(type: type, Array(body.prefix(count))) else {
@@ -72,7 +72,7 @@ import Testing
     }
 
     @Test func unknownTypesAreReadWhateverTheirBody() throws {
-        for type in UInt8.min ... .max where !(1...4).contains(type) {
+        for type in UInt8.min ... .max where !(1...5).contains(type) {
             let body = pattern(Int(type), from: 1)
             #expect(try StreamMessage(type: type, body: body.span.rawBytes) == .unknown(type: type))
         }

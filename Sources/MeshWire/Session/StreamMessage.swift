@@ -46,7 +46,9 @@ public enum StreamMessage: Equatable, Sendable {
             try reader.requireEnd()
             self = .close(reason)
         case Tag.candidates: self = .candidates(try SessionParameters.candidates(parsing: body))
-        case Tag.openConnections: self = .openConnections
+        case Tag.openConnections:
+            try WireReader(body).requireEnd()
+            self = .openConnections
         default: self = .unknown(type: type)
         }
     }
