@@ -30,7 +30,11 @@ public enum AtomicFile {
         }
         let temporary = try "\(directory)/.\(name.prefix(temporaryNameCountMax)).\(randomSuffix()).tmp"
         do throws(SystemCallError) {
-            try fill(temporary, with: bytes, mode: mode)
+            do throws(SystemCallError) { try fill(temporary, with: bytes, mode: mode) } catch {
+                // People know the path they named, and the directory when that is what is missing.
+                let subject = error.errno == ENOENT ? directory : path
+                throw SystemCallError(call: error.call, subject: subject, errno: error.errno)
+            }
             // SAFETY: the C strings live for the call.
             let result = unsafe overwrite ? cmesh_rename(temporary, path) : cmesh_rename_exclusive(temporary, path)
             _ = try checked(result, "rename", path)

@@ -40,6 +40,9 @@ public struct SystemCallError: NumberedError, Hashable, Sendable, CustomStringCo
         if subject == TunnelDriver.path { return Self.tunnelDriverHint(errno) }
         return switch (call, errno) {
         case ("TUNSETIFF", EPERM): "creating a network interface needs root or the capability CAP_NET_ADMIN"
+        case ("TUNSETIFF", ENOTTY):
+            "\(TunnelDriver.path) is not the device file of the TUN/TAP driver: make it with "
+                + "'mknod \(TunnelDriver.path) c 10 200', or load the driver with 'modprobe tun'"
         case ("TUNSETIFF", EBUSY):
             "an interface of that name exists, perhaps of another process: "
                 + "choose another name, or look at it with 'ip link show \(subject)'"

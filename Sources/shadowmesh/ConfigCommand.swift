@@ -18,8 +18,8 @@ struct ConfigCheckCommand: AsyncParsableCommand {
         abstract: "Look for mistakes and print the settings in force, each with where it comes from.",
         discussion: """
             Prints every mistake with file, line, column, key and what was expected, and
-            ends with status 78. Environment variables (SHADOWMESH_TAP_MTU and the like)
-            count as they would for the daemon.
+            ends with status 78. Looks into the file of the identity as well. Environment
+            variables (SHADOWMESH_TAP_MTU and the like) count as they would for the daemon.
 
             Examples:
               shadowmesh config check node.yaml
@@ -43,13 +43,17 @@ struct ConfigCheckCommand: AsyncParsableCommand {
     private func checkNode() throws -> String {
         let loaded = try NodeConfiguration.load(
             path: file, environment: Running.environment, peerIDOfPublicKey: PublicIdentity.id(of:))
-        if !skipFiles { try loaded.checkFiles() }
-        return ConfigurationReport.text(loaded.settings, warnings: loaded.warnings, file: file)
+        if !skipFiles { try loaded.checkFiles(identityProblem: IdentityBridge.problem) }
+        var warnings = loaded.warnings
+        if !skipFiles, let id = IdentityBridge.readableID(loaded.configuration.identity) {
+            warnings += [loaded.configuration.warningOfItself(id)].compactMap(\.self)
+        }
+        return ConfigurationReport.text(loaded.settings, warnings: warnings, file: file)
     }
 
     private func checkRelay() throws -> String {
         let loaded = try RelayConfiguration.load(path: file, environment: Running.environment)
-        if !skipFiles { try loaded.checkFiles() }
+        if !skipFiles { try loaded.checkFiles(identityProblem: IdentityBridge.problem) }
         return ConfigurationReport.text(loaded.settings, warnings: loaded.warnings, file: file)
     }
 }

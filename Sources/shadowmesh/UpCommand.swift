@@ -35,6 +35,7 @@ struct UpCommand: AsyncParsableCommand {
             configuration.logging.bootstrap(environment: Running.environment)
             let identity = try IdentityBridge.read(
                 configuration.identity, passphraseFile: configuration.passphraseFile)
+            if let warning = configuration.warningOfItself(identity.id) { Running.warn(warning) }
             try await NodeRunner.run(configuration, identity: identity)
         }
     }

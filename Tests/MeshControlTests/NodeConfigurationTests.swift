@@ -164,4 +164,26 @@ import Testing
         #expect(issues.map(\.kind) == [.conflict])
         #expect(issues.first?.keyPath == "tap.mtu")
     }
+
+    @Test func aScalarInPlaceOfASectionIsReportedWhereItStands() throws {
+        let issue = try #require(issues("listen_address: 0.0.0.0:443\ntap: 5\n").first)
+        #expect(issue.source == .file(path: "node.yaml", line: 2, column: 6) && issue.keyPath == "tap")
+    }
+
+    @Test func theNodeItselfAmongItsPeersIsTold() throws {
+        let loaded = try parseNode(
+            "listen_address: 0.0.0.0:443\npeers:\n  - peer_id: \(idText(1))\n  - peer_id: \(idText(2))\n")
+        #expect(loaded.configuration.warningOfItself(id(2))?.hasPrefix("peers[1] is this node itself") == true)
+        #expect(loaded.configuration.warningOfItself(id(3)) == nil)
+    }
+
+    @Test func anIdentityThatCannotBeUsedIsReportedWithItsKey() throws {
+        let loaded = try parseNode("identity: /etc/hostname\nlisten_address: 0.0.0.0:443\n")
+        try loaded.checkFiles()
+        let error = #expect(throws: ConfigurationError.self) {
+            try loaded.checkFiles { "\($0) is damaged" }
+        }
+        #expect(error?.issues.map(\.kind) == [.unusableFile] && error?.issues.first?.keyPath == "identity")
+        #expect(error?.issues.first?.message == "/etc/hostname is damaged")
+    }
 }

@@ -67,4 +67,23 @@ import Testing
         #expect(error?.errno == ENOENT)
         #expect(error?.description.contains("\(directory.path)/none/") == true)
     }
+
+    @Test func errorsNameWhatPeopleNamedAndNotTheTemporaryFile() throws {
+        let absent = "\(directory.path)/absent"
+        let missing = #expect(throws: SystemCallError.self) {
+            try AtomicFile.write([1], to: "\(absent)/tls.key", overwrite: true)
+        }
+        #expect(missing?.subject == absent && missing?.errno == ENOENT)
+        let file = "\(directory.path)/file"
+        try AtomicFile.write([1], to: file, overwrite: true)
+        let notADirectory = #expect(throws: SystemCallError.self) {
+            try AtomicFile.write([1], to: "\(file)/tls.key", overwrite: true)
+        }
+        #expect(notADirectory?.subject == "\(file)/tls.key")
+    }
+
+    @Test func aDeviceFileThatIsNoTunnelDriverIsNamed() {
+        let hint = SystemCallError(call: "TUNSETIFF", subject: "chr-001", errno: ENOTTY).hint
+        #expect(hint?.contains("/dev/net/tun is not the device file") == true)
+    }
 }

@@ -46,6 +46,8 @@ public struct ConfigurationIssue: Sendable, Hashable, CustomStringConvertible {
         case conflict
         /// A file that the configuration names and that does not exist.
         case missingFile
+        /// A file that the configuration names and that cannot be used.
+        case unusableFile
     }
 
     /// What sort of mistake it is.

@@ -11,13 +11,25 @@ public struct LoadedConfiguration<Configuration: Sendable>: Sendable {
     /// Files that the configuration names and needs.
     let neededFiles: [SettingsReader.NeededFile]
 
-    /// Checks that the files exist that the configuration names; their content is not looked at.
-    public func checkFiles() throws(ConfigurationError) {
+    /// Checks that the files exist that the configuration names.
+    ///
+    /// `identityProblem` looks at the file of the private identity and says what is wrong with it; `nil` when nothing is.
+    public func checkFiles(identityProblem: (String) -> String? = { _ in nil }) throws(ConfigurationError) {
         var issues: [ConfigurationIssue] = []
-        for file in neededFiles where FileSystem.isMissing(file.path) {
-            let message = "found no file at \(file.path); \(file.remedy)"
+        for file in neededFiles {
+            let kind: ConfigurationIssue.Kind
+            let message: String
+            if FileSystem.isMissing(file.path) {
+                kind = .missingFile
+                message = "found no file at \(file.path); \(file.remedy)"
+            } else if file.keyPath == "identity", let problem = identityProblem(file.path) {
+                kind = .unusableFile
+                message = problem
+            } else {
+                continue
+            }
             issues.append(
-                ConfigurationIssue(kind: .missingFile, source: file.source, keyPath: file.keyPath, message: message))
+                ConfigurationIssue(kind: kind, source: file.source, keyPath: file.keyPath, message: message))
         }
         guard issues.isEmpty else { throw ConfigurationError(issues) }
     }

@@ -1,4 +1,4 @@
-import MeshBase
+public import MeshBase
 
 extension NodeConfiguration {
     /// Reads the list of peers; each is named by `peer_id`, by `public_key`, or by both when they agree.
@@ -61,6 +61,14 @@ extension NodeConfiguration {
                 reader.report(.conflict, at: source, keyPath, message)
             }
         }
+    }
+}
+
+extension NodeConfiguration {
+    /// What to tell people when the node lists its own ID as a peer, which one list for all nodes may do.
+    public func warningOfItself(_ id: PeerID) -> String? {
+        guard let place = peers.firstIndex(where: { $0.id == id }) else { return nil }
+        return "peers[\(place)] is this node itself (\(id.abbreviated)…) and is left out"
     }
 }
 

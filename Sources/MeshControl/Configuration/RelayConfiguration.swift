@@ -40,8 +40,8 @@ public struct RelayConfiguration: Sendable, Hashable {
         public var dataAgeMilliseconds = 1000
         /// Bytes of data a second that one client may send; `nil` for no limit.
         public var rateBytesPerSecond: Int?
-        /// Peers to which one client may be connected at once.
-        public var peersPerClient = 256
+        /// Peers to which one client may be connected at once. With 1,000 clients that all name as many, 64 MB.
+        public var peersPerClient = 1024
 
         /// Makes the default limits.
         public init() {}

@@ -139,6 +139,7 @@ extension SettingsReader {
         case nil, .null: break
         case .scalar, .list:
             let found = value?.summary ?? "nothing"
+            let source = value.map { place($0.line, $0.column) } ?? source
             report(.wrongType, at: source, path, "found \(found), expected a map (keys and values)")
         case .map(let entries):
             for entry in entries {

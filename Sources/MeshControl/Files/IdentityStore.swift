@@ -6,10 +6,12 @@ public enum IdentityStore {
     private static let byteCountMax = 4096
 
     /// Reads the file; refuses one that others may read or change, or that belongs to another user.
-    public static func read(_ path: String) throws(FileProblem) -> [UInt8] {
+    ///
+    /// With `ofAnyUser`, root may look at the files of the users that daemons run as.
+    public static func read(_ path: String, ofAnyUser: Bool = false) throws(FileProblem) -> [UInt8] {
         let descriptor = try open(path)
         defer { close(descriptor) }
-        try checkPrivate(descriptor, path: path)
+        try checkPrivate(descriptor, path: path, ofAnyUser: ofAnyUser)
         return try FileSystem.read(descriptor, path: path, byteCountMax: byteCountMax)
     }
 
@@ -64,10 +66,12 @@ public enum IdentityStore {
     }
 
     /// Refuses a file that anyone but this process's user may read or change.
-    static func checkPrivate(_ descriptor: Int32, path: String) throws(FileProblem) {
+    static func checkPrivate(
+        _ descriptor: Int32, path: String, ofAnyUser: Bool = false
+    ) throws(FileProblem) {
         let status = try FileSystem.status(descriptor, path: path)
         guard status.st_mode & S_IFMT == S_IFREG else { return }
-        guard status.st_uid == geteuid() else {
+        guard ofAnyUser || status.st_uid == geteuid() else {
             let owner = UserAccounts.userName(status.st_uid)
             let user = UserAccounts.userName(geteuid())
             throw FileProblem(

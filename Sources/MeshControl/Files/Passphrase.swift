@@ -32,10 +32,21 @@ public enum Passphrase {
     public static func readNew(prompt: String) throws(FileProblem) -> [UInt8]? {
         guard let first = try Terminal.read(prompt: prompt) else { return nil }
         guard !first.isEmpty else { throw FileProblem(path: Terminal.path, reason: "the passphrase is empty") }
-        guard try Terminal.read(prompt: "Once more: ") == first else {
+        var second = try Terminal.read(prompt: "Once more: ")
+        let isSame = second == first
+        if var copy = second.take() { erase(&copy) }
+        guard isSame else {
             throw FileProblem(path: Terminal.path, reason: "the two passphrases differ; nothing was written")
         }
         return first
+    }
+
+    /// Overwrites a copy that is not needed any more with zeros that the compiler may not leave out.
+    private static func erase(_ bytes: inout [UInt8]) {
+        // SAFETY: explicit_bzero(3) writes exactly the buffer's own bytes.
+        unsafe bytes.withUnsafeMutableBytes { buffer in
+            if let start = buffer.baseAddress { unsafe explicit_bzero(start, buffer.count) }
+        }
     }
 
     /// The passphrase in a file: its first line's bytes, without one line end.
@@ -46,8 +57,8 @@ public enum Passphrase {
         return try checked(FileSystem.read(descriptor, path: path, byteCountMax: byteCountMax), path: path)
     }
 
-    private static func checked(_ bytes: [UInt8], path: String) throws(FileProblem) -> [UInt8] {
-        var bytes = bytes
+    /// Takes the bytes over, so that no second copy of the secret is made.
+    private static func checked(_ bytes: consuming [UInt8], path: String) throws(FileProblem) -> [UInt8] {
         if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
         guard !bytes.isEmpty else { throw FileProblem(path: path, reason: "holds no passphrase") }
         return bytes
@@ -79,6 +90,8 @@ enum Terminal {
 
     private static func line(_ descriptor: Int32) throws(FileProblem) -> [UInt8] {
         var line: [UInt8] = []
+        // Growing would leave parts of the secret behind.
+        line.reserveCapacity(Passphrase.byteCountMax)
         while true {
             var byte: UInt8 = 0
             // SAFETY: one byte is read into one byte.
@@ -89,7 +102,7 @@ enum Terminal {
             case 0x0A, 0x0D: return line
             case 0x03, 0x04: throw FileProblem(path: path, reason: "interrupted; nothing was done")
             case 0x08, 0x7F: _ = line.popLast()
-            case 0x15: line = []
+            case 0x15: line.removeAll(keepingCapacity: true)
             default:
                 guard line.count < Passphrase.byteCountMax else {
                     throw FileProblem(path: path, reason: "more than \(Passphrase.byteCountMax) bytes")

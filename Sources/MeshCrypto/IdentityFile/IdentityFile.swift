@@ -103,6 +103,18 @@ public enum IdentityFile {
         }
     }
 
+    /// What is wrong with a file, as far as that shows without its passphrase; `nil` when nothing is.
+    public static func problem(_ bytes: [UInt8]) -> IdentityFileError? {
+        do throws(IdentityFileError) {
+            var seeds = try decode(bytes, passphrase: { nil })
+            erase(&seeds.mldsa)
+            erase(&seeds.ed25519)
+            return nil
+        } catch {
+            return error == .passphraseRequired ? nil : error
+        }
+    }
+
     /// Whether reading the file takes a passphrase; `nil` when it is not an intact identity file of a known version.
     public static func needsPassphrase(_ bytes: [UInt8]) -> Bool? {
         do throws(IdentityFileError) {

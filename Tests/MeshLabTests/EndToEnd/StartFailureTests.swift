@@ -93,6 +93,48 @@ extension LabTests.StartFailureTests {
         try failing(1, ["passphrase_file"], passphrase: true) { _ in }
     }
 
+    @Test func aDeviceFileThatIsNoTunnelDriver() throws {
+        try failing(
+            1, ["/dev/net/tun is not the device file"],
+            wrap: "unshare -m bash -c 'mount -t tmpfs none /dev/net && mknod /dev/net/tun c 1 3 && COMMAND'"
+        ) { _ in }
+    }
+
+    @Test func aDamagedCertificateOrNoPlaceForIt() throws {
+        try failing(1, ["state/tls.crt: the TLS certificate is not readable"], relay: true) {
+            try $0.write("state/tls.crt", "no certificate\n")
+            try $0.write("state/tls.key", "no key\n")
+        }
+        try failing(1, ["/state:"], relay: true) { try shell("rmdir \($0.directory)/state") }
+    }
+
+    @Test func aCheckLooksIntoTheIdentity() throws {
+        let lab = try MeshLab(["a"])
+        defer { lab.close() }
+        let own = try lab.identity("a")
+        try lab.configure("a", peers: [.init(name: "me", id: own)], more: "listen_address: \(lab.address("a")):443")
+        func check() throws -> CommandResult {
+            try lab.run("a", "\(MeshLab.program) config check \(lab.directory)/a.yaml")
+        }
+        let good = try check()
+        #expect(good.status == 0 && good.output.contains("peers[0] is this node itself"), "\(good.output)")
+        try shell("chmod 644 \(lab.directory)/a.identity")
+        let open = try check()
+        #expect(open.status == 78 && open.output.contains("chmod 600"), "\(open.output)")
+        try shell("chmod 600 \(lab.directory)/a.identity; truncate -s -1 \(lab.directory)/a.identity")
+        let damaged = try check()
+        #expect(damaged.status == 78 && damaged.output.contains("damaged"), "\(damaged.output)")
+    }
+
+    @Test func aPassphraseIsAskedForWithoutATerminal() throws {
+        let lab = try MeshLab(["a"])
+        defer { lab.close() }
+        let made = try shell(
+            "setsid -w \(MeshLab.program) init --encrypt --identity \(lab.directory)/new </dev/null 2>&1")
+        #expect(made.status == 1 && made.output.contains("no terminal"), "\(made.output)")
+        #expect(try shell("test -e \(lab.directory)/new").status == 1)
+    }
+
     @Test func aDaemonThatRunsAlready() throws {
         try failing(1, ["another shadowmesh is running"], tap: "  name: chr-002\n") {
             try shell("sed s/chr-002/chr-003/ \($0.directory)/a.yaml >\($0.directory)/first.yaml")
