@@ -196,6 +196,7 @@ struct NodeHarness: Sendable {
         case .openConnections: outcome.note("openConnections")
         case .stopOpening: outcome.note("stopOpening")
         case .closeDirect: outcome.note("closeDirect")
+        case .trustDirect: outcome.note("trustDirect")
         }
     }
 

@@ -55,7 +55,9 @@ extension NodeDaemon {
         RelayStatus(
             url: "\(relays[relay].url)", id: "\(relays[relay].id)", state: relays[relay].state,
             sinceMilliseconds: now.milliseconds(since: relays[relay].since),
-            observedAddress: node.observedEndpoint(relay).map { "\($0)" }, lastError: relays[relay].lastError)
+            rttMicroseconds: relayConnections[relay].flatMap { outboxes[$0]?.connection.roundTripNanoseconds }.map {
+                $0 / 1000
+            }, observedAddress: node.observedEndpoint(relay).map { "\($0)" }, lastError: relays[relay].lastError)
     }
 
     func peerStatus(_ peer: PeerIndex) -> PeerStatus {
@@ -113,7 +115,8 @@ extension NodeDaemon {
 
     /// The peer that a person named by its name, its ID or a unique beginning of that.
     func find(_ text: String) throws(ControlFailure) -> PeerIndex {
-        let matches = peers.indices.filter { peers[$0].name == text || "\(peers[$0].id)".hasPrefix(text.lowercased()) }
+        if let named = peers.firstIndex(where: { $0.name == text }) { return named }
+        let matches = peers.indices.filter { "\(peers[$0].id)".hasPrefix(text.lowercased()) }
         guard let peer = matches.first, matches.count == 1 else {
             let problem = matches.isEmpty ? "no peer is called" : "more than one peer begins with"
             throw ControlFailure(

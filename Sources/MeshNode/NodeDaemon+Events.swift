@@ -10,6 +10,7 @@ extension NodeDaemon {
     func note(_ event: NodeEvent, at now: Instant) {
         switch event {
         case .relay(let relay, let event): note(event, of: relay, at: now)
+        case .peersNotNamed(let range, let relay): noteNotNamed(range, relay)
         case .carrierOpened(let peer, let carrier):
             peers[peer].step(carrier.isRelay ? "peer at relay" : "direct connection", since: startedAt, at: now)
             logger.info("peer reachable", metadata: metadata(peer, ["path": "\(path(of: carrier))"]))
@@ -121,6 +122,22 @@ extension NodeDaemon {
                 ]))
     }
 
+    private func noteNotNamed(_ range: Range<PeerIndex>, _ relay: Int) {
+        let text =
+            "the relay \(relays[relay].url) connects a node with its first \(range.lowerBound) peers only; raise "
+            + "limits.peers_per_client there, or list this peer earlier"
+        for peer in range where node.carrier(of: peer) == nil { peers[peer].lastError = text }
+        if relays[relay].warnedPeersMax != range.lowerBound {
+            relays[relay].warnedPeersMax = range.lowerBound
+            logger.warning(
+                "a relay connects this node with some of its peers only",
+                metadata: [
+                    "relay": "\(relays[relay].url)", "peers_max": "\(range.lowerBound)",
+                    "not_connected": "\(range.count)",
+                ])
+        }
+    }
+
     private func note(_ event: RelayLinkEvent, of relay: Int, at now: Instant) {
         let url = relays[relay].url
         switch event {
@@ -144,6 +161,7 @@ extension NodeDaemon {
         case .resting:
             relays[relay].enter("resting", at: now)
             logger.info("relay not needed: every peer is reached directly", metadata: ["relay": "\(url)"])
+        case .spare: relays[relay].enter("spare", at: now)
         case .identityInUseElsewhere:
             fail(
                 relay, "identity in use elsewhere",

@@ -22,6 +22,10 @@ extension NodeDaemon {
     }
 
     func send(_ frame: RawSpan, to peer: PeerIndex, at now: Instant) {
+        guard frame.byteCount <= Session.frameByteCountMax else {
+            peers[peer].losses["too_long", default: 0] += 1
+            return
+        }
         let carrier = node.carrier(of: peer)
         if case .udp(let endpoint) = carrier {
             return send(frame, to: peer, at: endpoint, second: node.secondCarrier(of: peer), at: now)

@@ -40,7 +40,7 @@ extension NodeDaemon {
     }
 
     private func listen(on endpoint: Endpoint, tls: TLSMaterial) async throws -> WebSocketServer {
-        var limits = WebSocketServer.Limits()
+        var limits = Self.listenerLimits
         limits.sharesPort = true
         limits.onlyVersion6 = true
         return try await WebSocketServer.listen(

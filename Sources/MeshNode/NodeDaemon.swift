@@ -23,6 +23,14 @@ public actor NodeDaemon {
     /// The machines' deadlines move with every record; looking once a second is enough for those that only records move.
     static let tickNanoseconds: UInt64 = 1_000_000_000
 
+    /// Whoever connects sends at most 16 KiB in a message, enough for two flights of the handshake, until it has proven
+    /// to be a peer.
+    static var listenerLimits: WebSocketServer.Limits {
+        var limits = WebSocketServer.Limits()
+        limits.connection.messageByteCountMax = 16 * 1024
+        return limits
+    }
+
     enum Source {
         case relay(Int)
         case direct
@@ -41,6 +49,8 @@ public actor NodeDaemon {
         unsafe eventLoop.executor.asUnownedSerialExecutor()
     }
 
+    /// Called when the node cannot go on.
+    let failed: @Sendable (NodeFailure) -> Void
     let configuration: NodeConfiguration
     let logger: Logger
     let startedAt: Instant
@@ -82,8 +92,9 @@ public actor NodeDaemon {
     /// Makes a node on an open TAP device; `start` connects it.
     init(
         configuration: NodeConfiguration, identity: Identity, relayTokens: [PeerID: [UInt8]], port: TapPort,
-        pool: NIOThreadPool, eventLoop: any EventLoop
+        pool: NIOThreadPool, eventLoop: any EventLoop, failed: @escaping @Sendable (NodeFailure) -> Void
     ) {
+        self.failed = failed
         let now = BootClock.now()
         self.configuration = configuration
         self.pool = pool
@@ -102,6 +113,7 @@ public actor NodeDaemon {
         var entropy = EntropySource.system
         ethernet = EthernetSwitch(
             configuration: EthernetSwitch.Configuration(localAddress: tapAddress), seed: entropy.next())
+        for index in relays.indices where node.isSpare(relay: index) { relays[index].enter("spare", at: now) }
         for index in peers.indices { _ = ethernet.addPort(PortIndex(value: index)) }
     }
 
@@ -112,7 +124,8 @@ public actor NodeDaemon {
         if configuration.mode != .relay, let address = configuration.listenAddress {
             let tls = try TLSMaterial.selfSigned(commonName: "shadowmesh node", validDays: 3650)
             server = try await WebSocketServer.listen(
-                on: [address], tls: tls, eventLoop: eventLoop, handlers: handlers(for: nil)
+                on: [address], tls: tls, limits: Self.listenerLimits, eventLoop: eventLoop,
+                handlers: handlers(for: nil)
             ).get()
             logger.notice("listening for peers", metadata: ["address": "\(address)"])
         }
@@ -131,7 +144,7 @@ public actor NodeDaemon {
 
     func tapEnded(_ end: TapReader.End) {
         guard !isStopping else { return }
-        logger.error("the TAP device is gone; stop and start the node again", metadata: ["reason": "\(end)"])
+        failed(.tapLost(name: tapName, end))
     }
 
     /// Tells the peers, writes what is left and closes everything.
@@ -226,6 +239,10 @@ public actor NodeDaemon {
                 touchesDatagrams = true
             case .send(let carrier, let bytes):
                 guard let (connection, channel) = connection(for: carrier) else { continue }
+                guard outboxes[connection]?.takesControl == true else {
+                    counters["control_dropped", default: 0] += 1
+                    continue
+                }
                 append(bytes, channel: channel, to: connection)
             case .sendToRelay(let relay, let bytes):
                 guard let connection = relayConnections[relay] else { continue }
@@ -239,6 +256,8 @@ public actor NodeDaemon {
             case .openConnections(let peer, let targets, let isClient):
                 openConnections(to: peer, at: targets, isClient: isClient)
             case .stopOpening(let peer): meetings.removeValue(forKey: peer)?.stop()
+            case .trustDirect(let connection):
+                outboxes[connection]?.connection.setMessageByteCountMax(WebSocketLimits().messageByteCountMax)
             case .closeDirect(let connection):
                 outboxes[connection]?.flush()
                 outboxes[connection]?.connection.close()

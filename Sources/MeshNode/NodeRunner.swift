@@ -10,14 +10,14 @@ internal import Synchronization
 
 /// Runs a node in the foreground until it is told to stop.
 public enum NodeRunner {
-    /// Runs until SIGTERM, SIGINT or `shadowmesh down`. Throws what keeps the node from starting.
+    /// Runs until SIGTERM, SIGINT or `shadowmesh down`. Throws what keeps the node from starting, or from going on.
     public static func run(_ configuration: NodeConfiguration, identity: Identity) async throws {
         let tokens = try TokenFile.read(for: configuration.relays)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let pool = NIOThreadPool(numberOfThreads: NodeDaemon.workThreadCount)
         pool.start()
-        let (stops, stop) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-        let signals = ProcessSignals([ProcessSignals.terminate, ProcessSignals.interrupt]) { _ in stop.yield() }
+        let (stops, stop) = AsyncStream.makeStream(of: NodeFailure?.self, bufferingPolicy: .bufferingOldest(1))
+        let signals = ProcessSignals([ProcessSignals.terminate, ProcessSignals.interrupt]) { _ in stop.yield(nil) }
         let running = Mutex<NodeDaemon?>(nil)
         // First of all: a second daemon is told so, and not that some interface exists.
         let control = try await ControlServer.start(
@@ -27,19 +27,21 @@ public enum NodeRunner {
                 let starting = ControlFailure(code: .busy, message: "the node is starting; ask again")
                 return group.any().makeSucceededFuture(.failure(starting))
             }
-            return daemon.eventLoop.flatSubmit { daemon.assumeIsolated { $0.answer(request) { stop.yield() } } }
+            return daemon.eventLoop.flatSubmit { daemon.assumeIsolated { $0.answer(request) { stop.yield(nil) } } }
         }.get()
         do {
             let daemon = NodeDaemon(
                 configuration: configuration, identity: identity, relayTokens: tokens,
-                port: try openTap(configuration.tap, for: identity.id), pool: pool, eventLoop: group.next())
+                port: try openTap(configuration.tap, for: identity.id), pool: pool, eventLoop: group.next()
+            ) { failure in stop.yield(failure) }
             try await daemon.start()
             running.withLock { $0 = daemon }
             let notifier = SystemdNotifier.fromEnvironment()
             try? notifier.notify(.ready)
-            for await _ in stops { break }
+            let failure = await stops.first { _ in true } ?? nil
             try? notifier.notify(.stopping)
             await daemon.stop()
+            if let failure { throw failure }
         } catch {
             try? await control.stop().get()
             throw error

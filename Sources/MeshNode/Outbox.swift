@@ -9,6 +9,8 @@ struct Outbox {
     private static let messageByteCountMax = 64 * 1024
     /// 20 ms of 400 Mbit/s: more would only be latency. What does not fit is dropped here, early.
     private static let bufferedByteCountMax = 1 << 20
+    /// Control that data does not crowd out: the answers to a thousand pings, and a window of the control stream.
+    private static let controlByteCountMax = 256 * 1024
 
     let connection: WebSocketConnection
     let isRelay: Bool
@@ -22,11 +24,17 @@ struct Outbox {
     var hasMessage: Bool { message != nil }
 
     /// Whether the connection takes more data now.
-    var takesData: Bool {
-        connection.isOpen && connection.bufferedByteCount + (message?.readableBytes ?? 0) < Self.bufferedByteCountMax
+    var takesData: Bool { connection.isOpen && bufferedByteCount < Self.bufferedByteCountMax }
+
+    /// Whether the connection takes messages that their machines send again when they are lost: also of a peer that asks
+    /// and never reads, a bounded number waits here.
+    var takesControl: Bool {
+        connection.isOpen && bufferedByteCount < Self.bufferedByteCountMax + Self.controlByteCountMax
     }
 
-    /// Appends an item whose payload is known; always accepted, since control is small and bounded by its machines.
+    private var bufferedByteCount: Int { connection.bufferedByteCount + (message?.readableBytes ?? 0) }
+
+    /// Appends an item of at most 65,535 bytes whose payload is known.
     mutating func append(_ payload: [UInt8], channel: UInt32) {
         makeRoom(for: payload.count)
         message?.writeInteger(UInt16(payload.count))
@@ -34,7 +42,8 @@ struct Outbox {
         message?.writeBytes(payload)
     }
 
-    /// Appends an item of at most `byteCountMax` bytes, which `body` writes in place and whose byte count it returns.
+    /// Appends an item of at most `byteCountMax` bytes, 65,535 at most, which `body` writes in place and whose byte count
+    /// it returns.
     mutating func append(
         byteCountMax: Int, channel: UInt32, _ body: (inout MutableRawSpan) -> Int?
     ) -> Bool {

@@ -7,6 +7,8 @@ struct RelayRecord {
     var state = "connecting"
     var since: Instant
     var lastError: String?
+    /// The number of peers that was warned of as too few.
+    var warnedPeersMax: Int?
 
     init(url: RelayURL, id: PeerID, since: Instant) {
         self.url = url

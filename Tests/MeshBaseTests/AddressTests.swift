@@ -19,3 +19,11 @@ import Testing
         #expect(EthernetAddress(text: "02:0a:ff:00:10:+2") == nil)
     }
 }
+
+@Suite struct NetworkTests {
+    @Test(arguments: [
+        ("192.0.2.7", "192.0.2.7"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"), ("::1", "::"),
+    ]) func whatOneHostCanSpeakFromIsOneNetwork(text: String, network: String) throws {
+        #expect(try #require(IPAddress(text: text)).network == IPAddress(text: network))
+    }
+}

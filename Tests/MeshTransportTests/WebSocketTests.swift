@@ -309,4 +309,43 @@ private final class Greeter: ChannelInboundHandler {
     func channelActive(context: ChannelHandlerContext) {
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: "220 mail.example ESMTP\r\n")), promise: nil)
     }
+
+    @Test func aClientLearnsTheRoundTrip() async throws {
+        try await withLab { lab in
+            let connection = try await lab.connect(Recorder())
+            let promise = lab.loop.makePromise(of: UInt64.self)
+            let deadline = NIODeadline.now() + .seconds(20)
+            lab.loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(5)) { task in
+                if let nanoseconds = connection.roundTripNanoseconds {
+                    promise.succeed(nanoseconds)
+                } else if NIODeadline.now() > deadline {
+                    promise.fail(TransportError.timedOut(.connecting))
+                } else {
+                    return
+                }
+                task.cancel()
+            }
+            #expect(try await promise.futureResult.get() > 0)
+        }
+    }
+
+    @Test func theLimitOfAMessageCanBeRaisedOnAConnectionThatIsOpen() async throws {
+        var limits = WebSocketServer.Limits()
+        limits.connection.messageByteCountMax = 1_000
+        try await withLab(limits: limits) { lab in
+            let client = Recorder()
+            let connection = try await lab.connect(client)
+            let accepted = try await lab.recorder.connection()
+            try await lab.loop.submit { accepted.setMessageByteCountMax(5_000) }.get()
+            for count in [5_000, 5_001] {
+                try await lab.loop.submit {
+                    connection.send(ByteBuffer(bytes: [UInt8](repeating: 1, count: count)))
+                    connection.flush()
+                }.get()
+            }
+            _ = try await client.closeReason()
+            let closed = try await lab.recorder.closeReason()
+            #expect(closed == .violation(.messageTooLarge(byteCountMax: 5_000)))
+        }
+    }
 }

@@ -56,7 +56,8 @@ final class NodePair {
                 drive(toFirst: toFirst) {
                     $0.performed(ticket, result, processorNanoseconds: 0, at: now, actions: &$1)
                 }
-            case .sendToRelay, .connectRelay, .closeRelay, .dial, .openConnections, .stopOpening, .closeDirect, .event:
+            case .sendToRelay, .connectRelay, .closeRelay, .dial, .openConnections, .stopOpening, .closeDirect,
+                .trustDirect, .event:
                 break
             }
         }

@@ -11,6 +11,7 @@ extension Node {
         actions: inout [NodeAction]
     ) {
         context.remoteEndpoints[connection] = remote
+        untrusted.insert(connection)
         wallClockMilliseconds = nowSeconds * 1000
         directPeers[connection] = .some(peer)
         guard let peer else { return admitStranger(connection, at: now, actions: &actions) }
@@ -31,6 +32,7 @@ extension Node {
         _ connection: UInt64, peer: PeerIndex, from remote: Endpoint, at now: Instant, actions: inout [NodeAction]
     ) {
         context.remoteEndpoints[connection] = remote
+        untrusted.insert(connection)
         directPeers[connection] = .some(peer)
         run(peer, at: now, actions: &actions) { machine, context, out in
             machine.connectionOpened(connection, context: &context, at: now, actions: &out)
@@ -39,22 +41,34 @@ extension Node {
 
     /// Keeps a connection of somebody unknown for a while, in place of the oldest when there are too many.
     private mutating func admitStranger(_ connection: UInt64, at now: Instant, actions: inout [NodeAction]) {
-        strangers.append((connection, now))
-        if strangers.count > Self.strangersMax { closeStranger(actions: &actions) }
+        let network = context.remoteEndpoints[connection]?.address.network
+        strangers.append(Stranger(connection: connection, network: network, since: now))
+        let places = strangers.indices.filter { strangers[$0].network == network }
+        if network != nil, places.count > Self.strangersPerNetworkMax {
+            closeStranger(places[0], actions: &actions)
+        } else if strangers.count > Self.strangersMax {
+            closeStranger(0, actions: &actions)
+        }
     }
 
-    private mutating func closeStranger(actions: inout [NodeAction]) {
-        let connection = strangers.removeFirst().connection
+    private mutating func closeStranger(_ place: Int, actions: inout [NodeAction]) {
+        let connection = strangers.remove(at: place).connection
         // Whoever said HELLO as a configured peer and finished no handshake is still a stranger.
         directPeers[connection] = nil
+        messageRefusals[.unproven, default: 0] += 1
         actions.append(.closeDirect(connection))
+    }
+
+    /// A session is on the connection: the other end is a configured peer.
+    mutating func trust(_ connection: UInt64, actions: inout [NodeAction]) {
+        if untrusted.remove(connection) != nil { actions.append(.trustDirect(connection)) }
     }
 
     /// When the oldest connection of somebody unknown is closed.
     var strangerDeadline: Instant? { strangers.first?.since.advanced(milliseconds: Self.strangerMilliseconds) }
 
     mutating func closeStrangers(at now: Instant, actions: inout [NodeAction]) {
-        while let due = strangerDeadline, now >= due { closeStranger(actions: &actions) }
+        while let due = strangerDeadline, now >= due { closeStranger(0, actions: &actions) }
     }
 
     /// A peer that was dialled could not be reached.
@@ -66,6 +80,7 @@ extension Node {
     public mutating func directClosed(_ connection: UInt64, at now: Instant, actions: inout [NodeAction]) {
         context.remoteEndpoints[connection] = nil
         strangers.removeAll { $0.connection == connection }
+        untrusted.remove(connection)
         if let dialled = dialledConnections.removeValue(forKey: connection) {
             dials[dialled]?.lost(at: now, entropy: &context.entropy)
         }

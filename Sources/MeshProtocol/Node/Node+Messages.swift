@@ -98,7 +98,7 @@ extension Node {
     mutating func mayCostVerification(_ connection: UInt64, at now: Instant) -> Bool {
         // Whom this node dialled is limited by how often it dials.
         guard strangers.contains(where: { $0.connection == connection }),
-            let address = context.remoteEndpoints[connection]?.address
+            let address = context.remoteEndpoints[connection]?.address.network
         else { return true }
         if helloBuckets.count >= Self.helloAddressesMax {
             helloBuckets = helloBuckets.filter { !$0.value.isFull(at: now) }

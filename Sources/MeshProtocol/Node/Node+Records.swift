@@ -34,6 +34,7 @@ extension Node {
         var out: [PeerAction] = []
         let frame = try peers[index].open(
             &record, header: header, by: carrier, context: &context, at: now, actions: &out)
+        if !untrusted.isEmpty, case .direct(let connection) = carrier { trust(connection, actions: &actions) }
         if frame == nil || !out.isEmpty {
             settle(index, &out, at: now, actions: &actions)
             settleRelays(at: now, actions: &actions)
@@ -51,7 +52,10 @@ extension Node {
     mutating func reportLoss(
         of sessionIndex: UInt32, by carrier: CarrierID, at now: Instant, actions: inout [NodeAction]
     ) {
-        guard let index = peer(by: carrier), peers[index].mayReportLoss(at: now) else { return }
+        guard let index = peer(by: carrier) else { return }
+        // Whoever dialled and said to be the peer takes nothing of what the peer itself needs.
+        let isProven = carrier.isRelay || peers[index].owns(carrier)
+        guard isProven ? peers[index].mayReportLoss(at: now) : lossBucket.take(at: now) else { return }
         switch carrier {
         case .relay: actions.append(.send(carrier, NoSession(sessionIndex: sessionIndex).bytes))
         case .direct, .udp:

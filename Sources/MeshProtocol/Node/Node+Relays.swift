@@ -14,7 +14,7 @@ extension Node {
     /// The connection to a relay was lost or could not be made.
     public mutating func relayLost(_ relay: Int, reason: String, at now: Instant, actions: inout [NodeAction]) {
         switch links[relay].state {
-        case .waiting, .resting: return
+        case .waiting, .resting, .spare: return
         default: break
         }
         links[relay].lost(at: now, entropy: &context.entropy)
@@ -82,7 +82,11 @@ extension Node {
         case .ready(let welcome):
             actions.append(.event(.relay(relay, .ready(observed: welcome.observedEndpoint))))
             listObservedEndpoints()
-            name(peers.map(\.id), to: relay, peersMax: Int(welcome.peersMax), actions: &actions)
+            let peersMax = Int(welcome.peersMax)
+            name(peers.map(\.id), to: relay, peersMax: peersMax, actions: &actions)
+            if peersMax < peers.count {
+                actions.append(.event(.peersNotNamed(peersMax..<peers.count, relay: relay)))
+            }
         case .opened(let channel, let id):
             guard let index = peerIndices[id] else { return }
             let localID = self.id

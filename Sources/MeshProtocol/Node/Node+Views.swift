@@ -71,6 +71,8 @@ extension Node {
     public func observedEndpoint(_ relay: Int) -> Endpoint? {
         if case .ready(let ready)? = state(ofRelay: relay) { ready.welcome.observedEndpoint } else { nil }
     }
+    /// Whether other relays of the list have the places for connections.
+    public func isSpare(relay: Int) -> Bool { links[relay].isSpare }
     /// The UDP port of the STUN service of relay `relay`, 0 when it has none; `nil` unless connected.
     public func stunPort(of relay: Int) -> UInt16? {
         if case .ready(let ready)? = state(ofRelay: relay) { ready.welcome.stunPort } else { nil }

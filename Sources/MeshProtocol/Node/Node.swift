@@ -80,8 +80,17 @@ public struct Node: Sendable {
 
     /// Connections of others that belong to no session: those of all peers' attempts, and room for lost souls.
     static let strangersMax = 64
+    /// Of these from one network: several nodes behind one address translation may come at once.
+    static let strangersPerNetworkMax = 16
     /// A handshake takes 10 s at most, a challenge 5 s.
     static let strangerMilliseconds: UInt64 = 15_000
+
+    /// A connection that another host opened and that belongs to no session yet.
+    struct Stranger: Sendable {
+        let connection: UInt64
+        let network: IPAddress?
+        let since: Instant
+    }
 
     /// This node's name.
     public let id: PeerID
@@ -97,8 +106,13 @@ public struct Node: Sendable {
     var dials: [PeerIndex: DialLink] = [:]
     var dialledConnections: [UInt64: PeerIndex] = [:]
     /// Connections that others opened and that belong to no session yet, oldest first.
-    var strangers: [(connection: UInt64, since: Instant)] = []
+    var strangers: [Stranger] = []
+    /// Direct connections on which nothing was proven yet.
+    var untrusted: Set<UInt64> = []
+    /// By network: the host part of an IPv6 address can be chosen freely.
     var helloBuckets: [IPAddress: TokenBucket] = [:]
+    /// For answers to records on direct connections that are nobody's yet.
+    var lossBucket = TokenBucket(perSecond: 1, burst: 5)
     var tickets: [WorkTicket: TicketOwner] = [:]
     var nextTicket: WorkTicket = 1
     var wallClockMilliseconds: UInt64 = 0
@@ -125,8 +139,10 @@ public struct Node: Sendable {
         context.allowsLoopback = configuration.allowsLoopbackCandidates
         afterDirect = configuration.afterDirect
         let instance = context.entropy.bytes(count: RelayProof.instanceByteCount)
-        links = configuration.relays.prefix(Self.relaysMax).map {
-            RelayLink(id: $0, instance: instance, token: configuration.relayTokens[$0] ?? [], at: now)
+        links = configuration.relays.enumerated().map { place, id in
+            RelayLink(
+                id: id, instance: instance, token: configuration.relayTokens[id] ?? [],
+                isSpare: place >= Self.relaysMax, at: now)
         }
         let ids = configuration.peers.filter { $0 != configuration.identity.id }
         peers = ids.enumerated().map { Peer(index: $0.offset, id: $0.element) }
@@ -218,6 +234,8 @@ public struct Node: Sendable {
             case .claim(let connection):
                 directPeers[connection] = .some(index)
                 strangers.removeAll { $0.connection == connection }
+                trust(connection, actions: &actions)
+            case .refused(let refusal): messageRefusals[refusal, default: 0] += 1
             }
         }
     }
@@ -227,6 +245,7 @@ public struct Node: Sendable {
     /// When to call `handleTimeout` next.
     public var deadline: Instant? {
         var result = settleDeadline
+        if let due = searchDeadline { result = min(result ?? due, due) }
         for link in links {
             if let due = link.deadline { result = min(result ?? due, due) }
         }
@@ -244,6 +263,7 @@ public struct Node: Sendable {
     public mutating func handleTimeout(nowSeconds: UInt64, at now: Instant, actions: inout [NodeAction]) {
         wallClockMilliseconds = nowSeconds * 1000
         let milliseconds = wallClockMilliseconds
+        rotateRelays(at: now, actions: &actions)
         for relay in links.indices {
             let outcome = links[relay].timedOut(at: now, entropy: &context.entropy)
             apply(outcome, of: relay, at: now, actions: &actions)

@@ -21,6 +21,8 @@ public enum NodeAction: Sendable {
     case openConnections(PeerIndex, [ConnectionTarget], isClient: Bool)
     /// Stop trying to connect to the peer; what is not a WebSocket yet is closed.
     case stopOpening(PeerIndex)
+    /// A peer has proven itself on a direct connection: messages on it may be longer than 16 KiB.
+    case trustDirect(UInt64)
     /// Close a direct connection.
     case closeDirect(UInt64)
     /// Run work away from the event loop, then report it with this ticket.
@@ -33,6 +35,8 @@ public enum NodeAction: Sendable {
 public enum NodeEvent: Sendable {
     /// A relay connection changed.
     case relay(Int, RelayLinkEvent)
+    /// The relay connects with fewer peers than are configured: it was not asked for these.
+    case peersNotNamed(Range<PeerIndex>, relay: Int)
     /// A peer became reachable by a carrier.
     case carrierOpened(PeerIndex, CarrierID)
     /// A peer is no longer reachable by a carrier.

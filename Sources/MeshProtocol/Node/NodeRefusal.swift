@@ -10,5 +10,7 @@ public enum NodeRefusal: String, Error, Sendable, CaseIterable {
     case ownIdentity = "hello_own_identity"
     case helloRateLimited = "hello_rate_limited"
     case tooManyHandshakes = "hello_too_many"
+    /// A connection was closed on which nothing was proven in time.
+    case unproven = "connection_unproven"
     case crossedHandshake = "response_crossed"
 }

@@ -44,10 +44,13 @@ extension Peer {
         // One relay's replays use up what that relay has, and nothing of another one's.
         let sameWay = responders.indices.filter { responders[$0].carrier.way == carrier.way }
         if sameWay.count >= Self.respondersMax {
-            guard let completed = sameWay.first(where: { responders[$0].isCompleted }) else {
-                return .tooManyHandshakes
-            }
-            responders.remove(at: completed)
+            // Whoever dials with a recorded HELLO of the peer must not keep the peer itself out.
+            guard
+                let oldest = sameWay.first(where: { responders[$0].isCompleted })
+                    ?? sameWay.first(where: { !carrier.isRelay && responders[$0].carrier != carrier })
+            else { return .tooManyHandshakes }
+            let identifier = responders[oldest].sessionIdentifier
+            removeResponders(context: &context) { $0.sessionIdentifier == identifier }
         }
         let identifier = context.entropy.bytes(count: SuiteSizes.sessionIdentifierByteCount)
         responders.append(
@@ -185,12 +188,14 @@ extension Peer {
                 made.secrets, by: carrier, startedAt: handshake.startedAt, byteCount: handshake.byteCount,
                 processorNanoseconds: handshake.processorNanoseconds, context: &context, at: now, actions: &actions)
         case .failed(let failure):
-            if let unused = responders[place].localIndex { context.indices.release(unused) }
             if case .answeringHello = responders[place].state {
                 responders.remove(at: place)
             } else {
+                if let unused = responders[place].localIndex { context.indices.release(unused) }
                 responders[place].responseRefused()
             }
+            // Anyone can dial and say to be the peer; behind a relay it is the peer, or the relay lies.
+            guard carrier.isRelay else { return actions.append(.refused(.refusedMessage)) }
             lastFailure = failure
             actions.append(.event(.handshakeFailed(index, failure)))
         case .hello, .response, .rekeyRequest, .rekeyReply, .rekeyed, .relayProof, .admitted: break

@@ -57,6 +57,8 @@ enum PeerAction: Sendable {
     case work(Work, PeerWork)
     case event(NodeEvent)
     case closeDirect(UInt64)
+    /// A message of somebody unproven was refused, which is counted and not held against the peer.
+    case refused(NodeRefusal)
     /// The direct connection belongs to this peer from now on.
     case claim(UInt64)
     /// Try to connect to these addresses of the peer until told to stop.

@@ -21,6 +21,8 @@ public enum RelayLinkEvent: Sendable, Equatable {
     case identityInUseElsewhere
     /// Every peer is reached directly: the connection is closed until one is not.
     case resting
+    /// Another relay of the list is in its place.
+    case spare
 }
 
 /// One of a node's relays.
@@ -30,6 +32,9 @@ public enum RelayLinkEvent: Sendable, Equatable {
 ///        +------------------+------ lost, refused, untrusted, replaced, not ready after 15 s ----------+
 ///
 ///     ready --every peer is direct--> resting --one is not--> waiting (not at all)
+///
+///     waiting --two failures, and the list is longer--> spare --another one's place--> waiting
+///     ready --the others are ready too and some peer is at none of them, 60 s--> spare
 ///
 /// Waits as `ReconnectBackoff` says, but not at all when a path is in doubt or this host's network changed; 60 s when
 /// another host uses the same identity.
@@ -49,6 +54,8 @@ struct RelayLink: Sendable {
         case awaitingWelcome(deadline: Instant)
         case ready(Ready)
         case resting
+        /// The back-off goes on: it is not tried before.
+        case spare(notBefore: Instant)
     }
 
     struct Ready: Sendable {
@@ -64,14 +71,16 @@ struct RelayLink: Sendable {
     private var backoff = ReconnectBackoff()
     private var isReplaced = false
     private var hurriedAt: Instant?
+    /// Since it was last tried after others.
+    private var failuresInPlace = 0
     /// Connections tried so far: tells work for an earlier connection from work for this one.
     private(set) var attempt: UInt64 = 0
 
-    init(id: PeerID, instance: [UInt8], token: [UInt8], at now: Instant) {
+    init(id: PeerID, instance: [UInt8], token: [UInt8], isSpare: Bool, at now: Instant) {
         self.id = id
         self.instance = instance
         self.token = token
-        state = .waiting(until: now)
+        state = isSpare ? .spare(notBefore: now) : .waiting(until: now)
     }
 
     var deadline: Instant? {
@@ -80,9 +89,31 @@ struct RelayLink: Sendable {
         case .connecting(let deadline), .awaitingChallenge(_, _, let deadline), .proving(let deadline),
             .awaitingWelcome(let deadline):
             deadline
-        case .ready, .resting: nil
+        case .ready, .resting, .spare: nil
         }
     }
+
+    var isSpare: Bool { if case .spare = state { true } else { false } }
+
+    /// Whether it is to be tried now, and failed more than once: another relay may have its place.
+    func givesWay(at now: Instant) -> Bool {
+        if case .waiting(let until) = state { now >= until && failuresInPlace > 1 } else { false }
+    }
+
+    /// Gives its place to another relay of the list.
+    mutating func leave(at now: Instant) {
+        if case .waiting(let until) = state { state = .spare(notBefore: until) } else { state = .spare(notBefore: now) }
+    }
+
+    /// Takes the place of another relay.
+    mutating func enter(at now: Instant) {
+        guard case .spare(let notBefore) = state else { return }
+        failuresInPlace = 0
+        state = .waiting(until: max(now, notBefore))
+    }
+
+    /// Since when the relay is connected; `nil` when it is not.
+    var readySince: Instant? { if case .ready(let ready) = state { ready.since } else { nil } }
 
     /// Whether there is a connection that `rest` would close.
     var canRest: Bool { if case .ready = state { true } else { false } }
@@ -150,6 +181,7 @@ struct RelayLink: Sendable {
     private mutating func wait(at now: Instant, entropy: inout EntropySource) {
         var openedAt: Instant?
         if case .ready(let ready) = state { openedAt = ready.since }
+        failuresInPlace = openedAt == nil ? failuresInPlace + 1 : 1
         state = .waiting(until: backoff.lost(openedAt: openedAt, at: now, entropy: &entropy))
     }
 
@@ -160,7 +192,7 @@ struct RelayLink: Sendable {
 
     mutating func lost(at now: Instant, entropy: inout EntropySource) {
         switch state {
-        case .waiting, .resting: return
+        case .waiting, .resting, .spare: return
         default: wait(at: now, entropy: &entropy)
         }
     }
@@ -170,7 +202,7 @@ struct RelayLink: Sendable {
     ) -> Outcome {
         switch (state, message) {
         // What was sent on a connection that this node has given up must not shorten or prolong the wait.
-        case (.waiting, _), (.connecting, _), (.resting, _): return .none
+        case (.waiting, _), (.connecting, _), (.resting, _), (.spare, _): return .none
         case (.awaitingChallenge(let keyHash, let nowSeconds, let deadline), .challenge(let challenge)):
             state = .proving(deadline: deadline)
             return .work(

@@ -3,21 +3,26 @@ package import MeshCrypto
 
 /// The record keys of a session, by epoch.
 ///
-///     receive:  previous (10 s more) | current | next (installed by the responder, not yet used by the initiator)
+///     receive:  previous ones (10 s more each) | current | next (installed by the responder, not yet used by the other)
 ///     send:     current; the responder moves on when it receives in `next`, the initiator as soon as it has the reply
 package struct EpochKeys: Sendable {
     /// DESIGN section 5: records of the old epoch that are still under way arrive within this.
     static let previousKeptMilliseconds: UInt64 = 10_000
 
+    /// With an interval of 1 s, ten are kept; a rotation that takes no time at all makes it twelve at most.
+    static let previousMax = 12
+
     private struct Receiving: Sendable {
         var epoch: UInt8
         var key: AEADKey
+        /// Set when the next epoch began.
+        var expiresAt: Instant?
     }
 
     private let role: SessionSecrets.Role
     private var current: Receiving
-    private var previous: Receiving?
-    private var previousExpiresAt: Instant?
+    /// Oldest first.
+    private var previous: [Receiving] = []
     private var next: (receiving: Receiving, sendKey: AEADKey)?
     private(set) var sendEpoch: UInt8 = 0
     private(set) var sendKey: AEADKey
@@ -40,15 +45,14 @@ package struct EpochKeys: Sendable {
     /// Whether the responder still waits for the initiator's first record in the next epoch.
     var hasUnusedNext: Bool { next != nil }
 
-    /// When the previous epoch's key is to be erased.
-    var deadline: Instant? { previousExpiresAt }
+    /// When the oldest epoch's key is to be erased.
+    var deadline: Instant? { previous.first?.expiresAt }
 
     /// The key that opens records of `epoch`.
     package func receivingKey(for epoch: UInt8) -> AEADKey? {
         if epoch == current.epoch { return current.key }
         if let next, epoch == next.receiving.epoch { return next.receiving.key }
-        if let previous, epoch == previous.epoch { return previous.key }
-        return nil
+        return previous.last { $0.epoch == epoch }?.key
     }
 
     /// The initiator has the reply: it sends and receives in the new epoch from now on.
@@ -72,16 +76,15 @@ package struct EpochKeys: Sendable {
     }
 
     private mutating func moveOn(_ receiving: Receiving, send: AEADKey, at now: Instant) {
-        previous = current
-        previousExpiresAt = now.advanced(milliseconds: Self.previousKeptMilliseconds)
+        if previous.count >= Self.previousMax { previous.removeFirst() }
+        current.expiresAt = now.advanced(milliseconds: Self.previousKeptMilliseconds)
+        previous.append(current)
         current = receiving
         sendEpoch = receiving.epoch
         sendKey = send
     }
 
-    mutating func expire(at now: Instant) {
-        guard let due = previousExpiresAt, now >= due else { return }
-        previous = nil
-        previousExpiresAt = nil
+    package mutating func expire(at now: Instant) {
+        while let due = deadline, now >= due { previous.removeFirst() }
     }
 }

@@ -117,6 +117,8 @@ public struct Session: Sendable {
     public static let contentOffset = RecordHeader.byteCount + 1
     /// Bytes that a record adds to a frame.
     public static let frameOverheadByteCount = contentOffset + SuiteSizes.tagByteCount
+    /// The longest Ethernet frame whose record fits an item, in bytes.
+    public static let frameByteCountMax = CarrierItem.payloadByteCountMax - frameOverheadByteCount
 
     /// Seals in place: `contentByteCount` bytes lie at `contentOffset` of `record`, with room for the tag behind.
     ///

@@ -43,6 +43,10 @@ final class WebSocketChannelHandler: ChannelInboundHandler {
     private var lastReceived = NIODeadline.now()
     private var nextPing = NIODeadline.now()
     private var timer: Scheduled<Void>?
+    private var pingSentAt: NIODeadline?
+    /// From a ping to its pong, last measured.
+    private(set) var roundTripNanoseconds: UInt64?
+    private var messageByteCountMax: Int
 
     /// Makes the handler; `countClosed` is called once, just before the user's `closed`.
     init(
@@ -54,6 +58,7 @@ final class WebSocketChannelHandler: ChannelInboundHandler {
         self.handlers = handlers
         self.socketEnd = socketEnd
         self.countClosed = countClosed
+        messageByteCountMax = limits.messageByteCountMax
         reader = WebSocketFrameReader(
             from: role == .client ? .server : .client, payloadByteCountMax: limits.messageByteCountMax)
     }
@@ -62,7 +67,8 @@ final class WebSocketChannelHandler: ChannelInboundHandler {
     func start(_ connection: WebSocketConnection) {
         self.connection = connection
         lastReceived = .now()
-        nextPing = lastReceived + .seconds(Int64(limits.keepaliveSeconds))
+        // A client learns the round trip soon after its set-up is over.
+        nextPing = lastReceived + .seconds(role == .client ? 1 : Int64(limits.keepaliveSeconds))
         scheduleTimer()
         handlers.connected(connection)
     }
@@ -213,17 +219,25 @@ extension WebSocketChannelHandler {
             // Only the most recent ping needs an answer (RFC 6455 section 5.5.3), so none is queued behind a full socket.
             if phase == .open, isWritable { sendControl(.pong, payload) }
         case .pong:
-            break
+            guard let sentAt = pingSentAt else { return }
+            pingSentAt = nil
+            roundTripNanoseconds = UInt64(max(0, (NIODeadline.now() - sentAt).nanoseconds))
         case .text:
             throw .textMessage
         }
     }
 
+    /// Takes messages of up to this many bytes from the next one on.
+    func setMessageByteCountMax(_ byteCountMax: Int) {
+        messageByteCountMax = byteCountMax
+        reader.payloadByteCountMax = byteCountMax
+    }
+
     private func append(_ payload: ByteBuffer, isFinal: Bool) throws(WebSocketViolation) {
         guard var message = fragments else { return }
         fragments = nil
-        guard payload.readableBytes <= limits.messageByteCountMax - message.readableBytes else {
-            throw .messageTooLarge(byteCountMax: limits.messageByteCountMax)
+        guard payload.readableBytes <= messageByteCountMax - message.readableBytes else {
+            throw .messageTooLarge(byteCountMax: messageByteCountMax)
         }
         message.writeImmutableBuffer(payload)
         if isFinal { deliver(message) } else { fragments = message }
@@ -352,7 +366,10 @@ extension WebSocketChannelHandler {
         }
         if now >= nextPing {
             nextPing = now + .seconds(Int64(limits.keepaliveSeconds))
-            if isWritable { sendControl(.ping, ByteBuffer()) }
+            if isWritable {
+                pingSentAt = now
+                sendControl(.ping, ByteBuffer())
+            }
         }
         scheduleTimer()
     }

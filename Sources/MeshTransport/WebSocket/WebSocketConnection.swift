@@ -66,6 +66,12 @@ public final class WebSocketConnection: Sendable {
     /// `code` is one of RFC 6455 section 7.4.1; `text` is cut to the 123 bytes that fit.
     public func close(code: UInt16 = 1000, text: String = "") { core.value.close(code: code, text: text) }
 
+    /// From the last keepalive ping to its pong; `nil` before the first. The first of a client is sent after 1 s.
+    public var roundTripNanoseconds: UInt64? { core.value.roundTripNanoseconds }
+
+    /// Takes messages of up to this many bytes, instead of what the connection's limits say, from the next one on.
+    public func setMessageByteCountMax(_ byteCountMax: Int) { core.value.setMessageByteCountMax(byteCountMax) }
+
     /// Stops reading from the socket, so that TCP slows the other side down; meanwhile silence is no reason to close.
     public func pauseReading() { core.value.setReading(false) }
 

@@ -16,7 +16,8 @@ package struct WebSocketFrameReader {
     }
 
     private let sender: WebSocketRole
-    private let payloadByteCountMax: Int
+    /// The longest payload taken; a change counts from the next frame on.
+    package var payloadByteCountMax: Int
     private var pending = ByteBuffer()
     private var places: [Place] = []
 

@@ -13,4 +13,5 @@ import Testing
     @Suite struct StartFailureTests {}
     @Suite struct ServiceTests {}
     @Suite struct LyingRelayTests {}
+    @Suite struct EdgeTests {}
 }

@@ -53,6 +53,9 @@ final class World {
     var relayCloses = 0
     var dials: [PeerIndex] = []
     var closedDirects: [UInt64] = []
+    var trustedDirects: [UInt64] = []
+    /// By how much the wall clock was set.
+    var clockChangeSeconds: Int64 = 0
     private var directEnds: [UInt64: (Int, Int)] = [:]
 
     init(
@@ -99,7 +102,9 @@ final class World {
 
     // MARK: - What nodes ask for
 
-    var nowSeconds: UInt64 { Self.epochSeconds + now.nanoseconds / 1_000_000_000 }
+    var nowSeconds: UInt64 {
+        UInt64(Int64(Self.epochSeconds + now.nanoseconds / 1_000_000_000) + clockChangeSeconds)
+    }
 
     func drive(_ index: Int, _ body: (inout Node, inout [NodeAction]) -> Void) {
         var actions: [NodeAction] = []
@@ -122,6 +127,7 @@ final class World {
         case .dial(let peer): dials.append(peer)
         case .openConnections, .stopOpening: break
         case .closeDirect(let connection): closedDirects.append(connection)
+        case .trustDirect(let connection): trustedDirects.append(connection)
         }
     }
 
@@ -152,7 +158,7 @@ final class World {
 
     // MARK: - Carriers
 
-    func connectRelay(_ index: Int, relay: Int = 0) {
+    func connectRelay(_ index: Int, relay: Int = 0, peersMax: UInt16 = 256) {
         drive(index) { $0.handleTimeout(nowSeconds: nowSeconds, at: now, actions: &$1) }
         drive(index) { $0.relayConnected(relay, keyHash: Self.keyHash, nowSeconds: nowSeconds, actions: &$1) }
         fromRelay(index, .challenge(Self.relayChallenge()), relay: relay)
@@ -161,7 +167,7 @@ final class World {
         fromRelay(
             index,
             .welcome(
-                RelayWelcome(observedEndpoint: endpoint, stunPort: 0, payloadByteCountMax: 65_535, peersMax: 256)),
+                RelayWelcome(observedEndpoint: endpoint, stunPort: 0, payloadByteCountMax: 65_535, peersMax: peersMax)),
             relay: relay)
     }
 
@@ -186,11 +192,11 @@ final class World {
     }
 
     /// Node `from` has dialled identity `to`.
-    func openDirect(_ connection: UInt64, from: Int, to: Int) {
+    func openDirect(_ connection: UInt64, from: Int, to: Int, remote: Endpoint? = nil) {
         directEnds[connection] = (from, to)
         if to < nodes.count {
             drive(to) {
-                $0.directOpened(connection, peer: nil, nowSeconds: nowSeconds, at: now, actions: &$1)
+                $0.directOpened(connection, peer: nil, from: remote, nowSeconds: nowSeconds, at: now, actions: &$1)
             }
         }
         guard from < nodes.count else { return }
