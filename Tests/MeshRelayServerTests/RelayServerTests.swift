@@ -147,7 +147,7 @@ import Testing
 
     @Test func limitsThatAreReloadedHoldForTheNextClient() async throws {
         try await withRelay { bench in
-            #expect(try await bench.connect(0).join().peersMax == 256)
+            #expect(try await bench.connect(0).join().peersMax == 1024)
             var limits = RelayConfiguration.Limits()
             (limits.peersPerClient, limits.frameBytes) = (3, 20_000)
             await bench.relay.apply(limits)
