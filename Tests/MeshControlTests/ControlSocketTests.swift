@@ -175,7 +175,8 @@ import Testing
                 return
             }
             #expect(failure.code == .busy)
-            for channel in held { try await channel.close().get() }
+            // Under load the server may have closed one that was idle.
+            for channel in held { try? await channel.close().get() }
         }
     }
 
