@@ -80,7 +80,7 @@ public actor RelayServer {
             on: [configuration.listenAddress], tls: tls, eventLoop: eventLoop, handlers: handlers,
             admits: { _ in
                 self.assumeIsolated {
-                    $0.core.isFull(at: BootClock.now()) ? .full(retryAfterSeconds: Self.retryAfterSeconds) : .admit
+                    $0.core.isFull ? .full(retryAfterSeconds: Self.retryAfterSeconds) : .admit
                 }
             },
             http: { method, path in self.assumeIsolated { $0.answer(method, path) } }

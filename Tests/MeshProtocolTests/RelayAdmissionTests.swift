@@ -44,36 +44,18 @@ import Testing
         #expect(bench.core.tableEntryCount == 0)
     }
 
-    @Test func atAFullRelayAClientOfItsOwnReplacesItsOldConnectionAndOthersAreRefused() throws {
+    @Test func whoProvesWhenTheRelayHasBecomeFullIsRefusedButForAClientItself() throws {
         var limits = RelaySwitch.Limits()
         limits.clientsMax = 2
         var bench = RelayBench(limits: limits)
         try bench.admit(0, as: 1, instance: 7)
         try bench.admit(1, as: 2)
-        #expect(!bench.core.isFull(at: bench.now))
+        #expect(bench.core.isFull)
         try bench.admit(2, as: 3)
         #expect(bench.refusal(3) == .full && bench.core.admittedCount == 2)
         bench.connect(4, from: [198, 51, 100, 1])
         bench.send(4, .proof(try bench.proof(0, for: 4, instance: 7)))
         #expect(bench.refusal(4) == nil && bench.core.admittedCount == 2)
         #expect(bench.closed == [3, 1], "the connection of the address that the client had before")
-    }
-
-    @Test func whoWantsToProveAtAFullRelayIsBoundedAndCannotKeepOthersFromIt() throws {
-        var limits = RelaySwitch.Limits()
-        limits.clientsMax = 1
-        var bench = RelayBench(limits: limits)
-        try bench.admit(0, as: 1)
-        Self.crowd(&bench, 2..<17) { [10, 0, 0, UInt8($0)] }
-        #expect(!bench.core.isFull(at: bench.now))
-        bench.connect(17)
-        #expect(bench.core.isFull(at: bench.now), "sixteen are about to prove something")
-        bench.now = bench.now.advanced(milliseconds: 2_000)
-        #expect(!bench.core.isFull(at: bench.now), "they have not, and make room")
-        try bench.admit(0, as: 18)
-        #expect(bench.core.admittedCount == 1 && bench.refusal(18) == nil && bench.closed.contains(1))
-        #expect(bench.core.connectionCount == 16)
-        bench.drive { core, actions, _ in core.closed(18, actions: &actions) }
-        #expect(!bench.core.isFull(at: bench.now))
     }
 }

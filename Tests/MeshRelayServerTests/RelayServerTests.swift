@@ -84,19 +84,12 @@ import Testing
         }
     }
 
-    @Test func atAFullRelayAClientReplacesItsOwnOldConnection() async throws {
+    @Test func aFullRelayTurnsConnectionsAway() async throws {
         var limits = RelayConfiguration.Limits()
         limits.clients = 1
         try await withRelay(limits) { bench in
-            let old = try await bench.join(0)
-            let other = try await bench.connect(1)
-            try await other.prove()
-            #expect(try await other.refusal() == .full)
             _ = try await bench.join(0)
-            let instance = try await old.wait(for: "word of it") { message -> [UInt8]? in
-                if case .replaced(let instance) = message { instance } else { nil }
-            }
-            #expect(instance == [UInt8](repeating: 1, count: 16))
+            await #expect(throws: TransportError.self) { _ = try await bench.connect(1) }
             #expect(await bench.metric("clients") == 1)
         }
     }

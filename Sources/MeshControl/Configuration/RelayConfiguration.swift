@@ -28,7 +28,7 @@ public struct RelayConfiguration: Sendable, Hashable {
 
     /// What one client or all of them may use.
     public struct Limits: Sendable, Hashable {
-        /// Clients served at once; more are refused.
+        /// Clients served at once; more are answered HTTP 503.
         public var clients = 1000
         /// Bytes of one item that is forwarded: a sealed record or a message of a handshake.
         public var frameBytes = 65_535

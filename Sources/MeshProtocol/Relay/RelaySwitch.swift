@@ -30,8 +30,6 @@ public struct RelaySwitch: Sendable {
         public var unprovenMax = 256
         /// The same of one source: more than one household proves at once.
         public var unprovenPerSourceMax = 16
-        /// The same while all clients are here: one of them may come back before its old connection is found dead.
-        public var unprovenWhileFullMax = 16
         /// Peers that one client may name.
         public var peersPerClientMax = 256
         /// Largest payload that is forwarded, in bytes.
@@ -97,8 +95,6 @@ public struct RelaySwitch: Sendable {
 
     /// DESIGN section 5: the client's proof is one round trip and one signature away.
     private static let proofMilliseconds: UInt64 = 10_000
-    /// A proof that takes longer than this is not of a node on a path that this is made for.
-    private static let slowProofMilliseconds: UInt64 = 2_000
     /// Naming all peers anew takes a handful of messages; more is abuse.
     private static let controlMessagesPerSecond: UInt64 = 20
     private static let controlMessagesBurst: UInt64 = 100
@@ -163,14 +159,9 @@ public struct RelaySwitch: Sendable {
             + clients.values.reduce(0) { $0 + $1.routes.count + $1.channels.count }
     }
     private var hasAllClients: Bool { connections.count >= limits.clientsMax }
-    /// Whether to turn a connection away before it can prove anything: all clients are here, and as many others as may
-    /// try to take the place of one are at it, none of them slow. Any other connection is judged by its proof.
-    public func isFull(at now: Instant) -> Bool {
-        guard !isDraining, hasAllClients, strangers.count >= limits.unprovenWhileFullMax,
-            let oldest = strangers.oldest.flatMap({ clients[$0] })
-        else { return false }
-        return now.milliseconds(since: oldest.connectedAt) < Self.slowProofMilliseconds
-    }
+    /// Whether a new connection is to be turned away: all clients are here. One that comes after a client has gone is let in,
+    /// also when it is a client's that changed its address: its old connection is found dead within 35 s.
+    public var isFull: Bool { !isDraining && hasAllClients }
     /// Pairs of clients that are connected now.
     public var pairCount: Int { clients.values.reduce(0) { $0 + $1.routes.count } / 2 }
 
@@ -184,7 +175,6 @@ public struct RelaySwitch: Sendable {
         _ connection: ConnectionID, from endpoint: Endpoint, at now: Instant, actions: inout [Action]
     ) {
         guard !isDraining else { return refuse(connection, .draining, tell: .draining, &actions) }
-        strangers.countMax = hasAllClients ? limits.unprovenWhileFullMax : limits.unprovenMax
         if let oldest = strangers.admit(connection, from: endpoint.address) {
             refuse(oldest, .tooManyUnproven, tell: .full, &actions)
         }

@@ -62,30 +62,16 @@ extension LabTests.MistakenIdentityTests {
         try expectRelay(lab, "a", "refused", "token")
     }
 
-    @Test func aFullRelayHearsSixteenProofsAtATimeAndAnswersOthers503() throws {
+    @Test func aFullRelayAnswers503() throws {
         let lab = try lonely(relayMore: "limits:\n  clients: 1")
         defer { lab.close() }
         try lab.wait("the first client is in") { try lab.status("a")?.relays.first?.state == "connected" }
-        try lab.write(
-            "crowd.py",
-            """
-            import socket, ssl, time
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            held = []
-            def ask():
-                channel = context.wrap_socket(socket.create_connection(("\(lab.address("relay"))", 443), timeout=5))
-                channel.sendall(b"GET /shadowmesh/v1 HTTP/1.1\\r\\nHost: x\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n"
-                    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\\r\\nSec-WebSocket-Version: 13\\r\\n\\r\\n")
-                held.append(channel)
-                return channel.recv(12).split()[1].decode()
-            print(*(ask() for _ in range(17)))
-            # Whoever has not proven anything in 2 s makes room.
-            time.sleep(2.1)
-            print(ask())
-            """)
-        let codes = try lab.run("relay", "python3 \(lab.directory)/crowd.py").output
-        #expect(codes == String(repeating: "101 ", count: 16) + "503\n101\n")
+        let code = try lab.run(
+            "relay",
+            "curl -sk -o /dev/null -w '%{http_code}' --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket' "
+                + "-H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==' "
+                + "https://\(lab.address("relay"))/shadowmesh/v1")
+        #expect(code.output == "503")
         #expect(try lab.status("a")?.relays.first?.state == "connected")
     }
 
