@@ -100,14 +100,6 @@ extension LabTests.StartFailureTests {
         ) { _ in }
     }
 
-    @Test func aDamagedCertificateOrNoPlaceForIt() throws {
-        try failing(1, ["state/tls.crt: the TLS certificate is not readable"], relay: true) {
-            try $0.write("state/tls.crt", "no certificate\n")
-            try $0.write("state/tls.key", "no key\n")
-        }
-        try failing(1, ["/state:"], relay: true) { try shell("rmdir \($0.directory)/state") }
-    }
-
     @Test func aCheckLooksIntoTheIdentity() throws {
         let lab = try MeshLab(["a"])
         defer { lab.close() }

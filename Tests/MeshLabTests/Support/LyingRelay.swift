@@ -105,7 +105,9 @@ actor LyingRelay {
         var message = message
         switch lie {
         case .swapsSources:
-            let others = opened.filter { $0.connection == message.route.connection && $0 != message.route }
+            let others = opened.filter {
+                $0.connection == message.route.connection && $0.channel != message.route.channel
+            }
             // With one channel only there is nobody to take for the sender: nothing passes then.
             guard let other = others.first else { return [] }
             message.route = other

@@ -24,11 +24,11 @@ extension MeshLab {
     func stream(from: String, to: String) throws -> SteadyStream {
         let script = "/" + #filePath.split(separator: "/").dropLast(4).joined(separator: "/") + "/Lab/stream.py"
         let receiver = try start(
-            to, "receive-\(to)", "python3 \(script) receive \(overlay(to)) \(directory)/got-\(to).json")
+            to, "receive-\(to)", "python3 \(script) receive \(overlay(to)) \(directory)/got-\(to)")
         try wait("the receiver listens") { try run(to, "ss -Hlun 'sport = :9' | grep -q .").status == 0 }
         let before = try status(to)?.peers.first?.traffic.receivedFrames ?? 0
         let sender = try start(
-            from, "send-\(from)", "python3 \(script) send \(overlay(to)) \(directory)/sent-\(from).json 1000")
+            from, "send-\(from)", "python3 \(script) send \(overlay(to)) \(directory)/sent-\(from) 1000 200")
         try wait("the stream flows") { (try status(to)?.peers.first?.traffic.receivedFrames ?? 0) > before + 500 }
         return SteadyStream(from: from, to: to, sender: sender, receiver: receiver)
     }
@@ -41,13 +41,22 @@ extension MeshLab {
         try run(stream.from, "ping -c 2 -i 0.2 \(overlay(stream.to))")
         signal(stream.receiver, SIGTERM)
         _ = try exitStatus(stream.receiver)
-        let numbers = { (name: String) in
-            let text = try shell("cat \(self.directory)/\(name).json").output
-            return try JSONDecoder().decode([String: Double].self, from: Data(text.utf8))
-        }
-        let (sent, got) = (try numbers("sent-\(stream.from)"), try numbers("got-\(stream.to)"))
+        let sent = try Data(contentsOf: URL(filePath: "\(directory)/sent-\(stream.from)"))
+        let got = try Data(contentsOf: URL(filePath: "\(directory)/got-\(stream.to)"))
+        // A time for each datagram that was sent; a count, so many numbers, so many times of those that came.
+        let count = Int(Self.words(got.prefix(8))[0])
+        let numbers = Self.words(got.dropFirst(8).prefix(8 * count))
+        let times = Self.words(got.dropFirst(8 + 8 * count)).map { Double(bitPattern: $0) }
+        let gap = zip(times, times.dropFirst()).map { $1 - $0 }.max() ?? 0
         return StreamOutcome(
-            sentCount: Int(sent["sent"] ?? 0), receivedCount: Int(got["received"] ?? 0),
-            longestGapMilliseconds: got["longest_gap_ms"] ?? 0)
+            sentCount: sent.count / 8, receivedCount: Set(numbers).count, longestGapMilliseconds: 1000 * gap)
+    }
+
+    /// Numbers of 8 bytes in the order of this host's bytes.
+    private static func words(_ bytes: Data) -> [UInt64] {
+        let bytes = Array(bytes)
+        return stride(from: 0, to: bytes.count - 7, by: 8).map { place in
+            UInt64(littleEndian: (0..<8).reduce(0) { $0 | UInt64(bytes[place + $1]) << UInt64(8 * $1) })
+        }
     }
 }
