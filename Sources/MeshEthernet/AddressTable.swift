@@ -77,6 +77,8 @@ package struct AddressTable: Sendable {
 
     /// Entries held, those included that have aged and are not yet swept.
     package var count: Int { countByPort.reduce(localCount, +) }
+    /// Whether no entry is held.
+    var isEmpty: Bool { localCount == 0 && countByPort.allSatisfy { $0 == 0 } }
 
     /// Entries held for `place`, those included that have aged and are not yet swept.
     package func count(at place: Place) -> Int {

@@ -44,6 +44,7 @@ extension EthernetSwitch {
         if frame.etherType == EtherType.loopProbe, let probe = LoopProbe(frame) {
             return .drop(evaluateLocal(probe, at: now))
         }
+        loopGuard.noteFrame()
         guard !loopGuard.isBlocked else { return .drop(.loopBlocked) }
         guard !isRefusedProtocol(frame) else { return .drop(.bridgeProtocol) }
         learn(frame.source, from: .local, at: now)
@@ -71,6 +72,7 @@ extension EthernetSwitch {
         if frame.etherType == EtherType.loopProbe, let probe = LoopProbe(frame) {
             return evaluate(probe, on: port, at: now)
         }
+        loopGuard.noteFrame()
         guard !loopGuard.isBlocked else { return .drop(.loopBlocked) }
         guard !isRefusedProtocol(frame) else { return .drop(.bridgeProtocol) }
         guard learn(frame.source, from: Place(port), at: now) else {

@@ -17,6 +17,13 @@ import MeshBase
 /// probes. The circle need not be of ShadowMesh alone: a cable or another tunnel between the LANs of A and B is found
 /// as well.
 ///
+/// **When probes are sent.** To each port when it is added. To all ports in rounds, `intervalMilliseconds` apart and the
+/// first one at once, while frames other than probes come in by the TAP or from peers, a loop is known or was lately,
+/// or a TAP of the two is blocked. A loop does harm only when frames circle, and a frame that circles comes by, so an
+/// idle pair of nodes need not be kept busy with probes.
+///
+///     idle --frame, loop proven, TAP blocked--> probing, a round every 2 s --a round with none of them--> idle
+///
 /// **What counts.** A probe that came in by the TAP with this process's number and a token that verifies (a keyed hash
 /// over port, generation and time), sent at most `holdSeconds` ago through a port that was not removed since. Probes of
 /// others that come in by the TAP are never sent on into the mesh and never block anything, since this node cannot
@@ -40,7 +47,8 @@ import MeshBase
 /// Nodes on one LAN that are not peers of each other, only of common ones, cannot find each other this way; that is
 /// what the report of foreign probes is for.
 struct LoopGuard: Sendable {
-    /// 2 s: a storm is held down by the flood limits meanwhile, and a probe of 60 bytes costs a link 240 bit/s.
+    /// 2 s between rounds: a storm is held down by the flood limits meanwhile, and a probe of 60 bytes costs a link
+    /// 240 bit/s.
     static let intervalMilliseconds: UInt64 = 2_000
     /// Five intervals: a LAN that loses four probes in a row does not open the loop again.
     static let holdSeconds: UInt64 = 10
@@ -49,6 +57,9 @@ struct LoopGuard: Sendable {
     /// lost.
     static let graceSeconds: UInt64 = 6
     private static let graceNanoseconds = graceSeconds * 1_000_000_000
+    /// Rounds go on for so long after the last probe that came back: until the loop counts as gone, and then in three
+    /// more rounds, of which two may be lost, to say that the TAP is open.
+    private static let watchNanoseconds = holdNanoseconds + graceNanoseconds
     /// Probes accepted from one peer in an interval: the regular one and those for up to three changes of state.
     private static let probesPerIntervalMax: UInt8 = 4
 
@@ -103,6 +114,10 @@ struct LoopGuard: Sendable {
     private var generation: UInt32 = 0
     private var hasProbeDue = false
     private var roundAt = Instant.zero
+    /// Whether a frame that is no probe came since the last round.
+    private var hasFrames = false
+    /// Until when rounds go on without frames.
+    private var watchedUntil = Instant.zero
     private var startedAt: Instant?
     private var foreignSeenAt: Instant?
     /// Until when a loop through a port that was removed meanwhile counts.
@@ -114,11 +129,20 @@ struct LoopGuard: Sendable {
         hash = KeyedHash(from: &expander)
     }
 
-    /// When `handleTimeout` must be called; `nil` with no peers and nothing held.
+    /// When `sendProbes` must be called; `nil` with nothing to probe for.
     var deadline: Instant? {
         if hasProbeDue { return .zero }
-        return isBlocked || neighbors.contains { $0 != nil } ? roundAt : nil
+        return isRoundNeeded ? roundAt : nil
     }
+
+    private var isRoundNeeded: Bool {
+        if isBlocked { return true }
+        guard neighbors.contains(where: { $0 != nil }) else { return false }
+        return hasFrames || roundAt <= watchedUntil || neighbors.contains { $0?.isBlocked == true }
+    }
+
+    /// Takes note that a frame that is no probe came in by the TAP or from a peer.
+    mutating func noteFrame() { hasFrames = true }
 
     /// Starts to probe through `port`, at once.
     mutating func add(_ port: PortIndex) {
@@ -153,6 +177,7 @@ struct LoopGuard: Sendable {
         let isNew = !isFresh(neighbor, at: now)
         neighbors[index]?.returnedAt = now
         if isNew { neighbors[index]?.provenAt = now }
+        watchedUntil = now.advanced(nanoseconds: Self.watchNanoseconds)
         return .returned(PortIndex(value: index), isNew: isNew)
     }
 
@@ -201,8 +226,11 @@ struct LoopGuard: Sendable {
     mutating func sendProbes(at now: Instant, _ send: ([UInt8], PortIndex) -> Void) -> Bool {
         let startedAt = self.startedAt ?? now
         self.startedAt = startedAt
-        let isRound = now >= roundAt
-        if isRound { roundAt = now.advanced(milliseconds: Self.intervalMilliseconds) }
+        let isRound = now >= roundAt && isRoundNeeded
+        if isRound { hasFrames = false }
+        if isRound || hasProbeDue && now >= roundAt {
+            roundAt = now.advanced(milliseconds: Self.intervalMilliseconds)
+        }
         hasProbeDue = false
         for index in neighbors.indices {
             guard let neighbor = neighbors[index], isRound || neighbor.isProbeDue else { continue }

@@ -18,6 +18,7 @@ extension NodeDaemon {
             }
         }
         batch.complete()
+        if let due = ethernet.deadline, due <= now { runSwitchTimers(at: now) }
         flush()
     }
 

@@ -57,8 +57,10 @@ import Testing
 
     @Test func withoutPeersNothingIsForwarded() {
         var bench = Bench(ports: 0)
-        #expect(bench.local(Frames.ethernet(to: hostB, from: hostA)) == .drop(.noPort))
         #expect(bench.ethernet.deadline == nil)
+        #expect(bench.local(Frames.ethernet(to: hostB, from: hostA)) == .drop(.noPort))
+        #expect(bench.timeout(at: 1).isEmpty)
+        #expect(bench.ethernet.deadline == instant(11), "addresses are swept")
     }
 
     @Test func framesBetweenLocalStationsStayLocal() {

@@ -32,7 +32,10 @@ import Testing
 
     @Test func aLoopThatIsMadeLaterIsFoundWithinOneInterval() {
         var simulation = LanSimulation(lans: [0, 2, 1], seeds: [1, 2, 3])
-        simulation.run(seconds: 31)
+        simulation.run(seconds: 30)
+        // All have just begun a round, so that the next one is a second after the loop is made.
+        simulation.send(broadcast(from: host, 2), on: 0)
+        simulation.run(seconds: 1)
         #expect(simulation.nodes.allSatisfy { !$0.isLocalPortBlocked })
         simulation.lans = [0, 0, 1]
         simulation.fillLocalTables(on: 0)
@@ -47,19 +50,25 @@ import Testing
 
     @Test func aStormOfLocalFramesDiesAsBothNodesKnowTheirSource() {
         var simulation = LanSimulation(lans: [0, 1], seeds: [1, 2])
-        simulation.run(seconds: 31)
+        simulation.run(seconds: 30)
+        simulation.send(broadcast(from: remote, 2), on: 0)
+        simulation.run(seconds: 1)
+        let count = simulation.deliveredCount
         simulation.lans = [0, 0]
         simulation.send(broadcast(from: host, 1), on: 0)
         simulation.run(seconds: 0.5)
-        #expect(simulation.nodes.allSatisfy { !$0.isLocalPortBlocked })
-        #expect(simulation.deliveredCount == 0)
+        #expect(simulation.nodes.allSatisfy { !$0.isLocalPortBlocked }, "the next round is 1 s away")
+        #expect(simulation.deliveredCount == count)
         #expect(simulation.events[0] == [.localAddressClaimed(.init(value: host), by: port(1))])
     }
 
     @Test func floodLimitsHoldAStormDownUntilItIsFound() {
         let limit = FloodLimit(framesPerSecond: 100, burstFrames: 100)
         var simulation = LanSimulation(lans: [0, 2, 3, 1], seeds: [1, 2, 3, 4], floodLimit: limit)
-        simulation.run(seconds: 4.1)
+        simulation.run(seconds: 4)
+        // All begin a round, so that the next one is 1.9 s after the loop is made.
+        simulation.send(broadcast(from: remote + 100, 100), on: 1)
+        simulation.run(seconds: 0.1)
         simulation.lans = [0, 0, 0, 1]
         simulation.fillLocalTables(on: 0)
         for mark in 0..<50 as Range<UInt8> { simulation.send(broadcast(from: remote + UInt64(mark), mark), on: 1) }
@@ -172,8 +181,48 @@ import Testing
 
     @Test func withoutALoopNobodyIsBlockedOrBothered() {
         var simulation = LanSimulation(lans: [0, 1, 2], seeds: [1, 2, 3])
-        simulation.run(seconds: 120)
+        for mark in 0..<120 as Range<UInt8> {
+            simulation.send(broadcast(from: host, mark), on: 0)
+            simulation.run(seconds: 1)
+        }
         #expect(simulation.events == [[], [], []])
-        #expect(simulation.nodes[0].counters.probesSent == 2 * 60)
+        #expect(simulation.nodes.allSatisfy { $0.counters.probesSent == 2 * 60 })
+    }
+
+    @Test func whereNoFramesAreSentThereAreNoProbesExceptTheFirst() {
+        var simulation = LanSimulation(lans: [0, 1, 2], seeds: [1, 2, 3])
+        simulation.run(seconds: 120)
+        #expect(simulation.nodes.allSatisfy { $0.counters.probesSent == 2 })
+        simulation.send(broadcast(from: host, 1), on: 0)
+        simulation.run(seconds: 120)
+        #expect(simulation.nodes.allSatisfy { $0.counters.probesSent == 4 }, "each saw one frame")
+    }
+
+    @Test(arguments: seeds(1...10)) func theFirstFrameThatCirclesInAnIdleMeshFindsTheLoop(seed: UInt64) {
+        var simulation = LanSimulation(lans: [0, 2, 1], seeds: (0..<3).map { seed * 10 + $0 })
+        simulation.run(seconds: 60)
+        simulation.lans = [0, 0, 1]
+        simulation.fillLocalTables(on: 0)
+        simulation.run(seconds: 10)
+        #expect(simulation.nodes.filter(\.isLocalPortBlocked).count == 1, "seed \(seed): frames of the LAN alone do it")
+        simulation.lans = [0, 2, 1]
+        simulation.run(seconds: 60)
+        #expect(simulation.nodes.allSatisfy { !$0.isLocalPortBlocked })
+        simulation.lans = [0, 0, 1]
+        simulation.send(broadcast(from: remote, 1), on: 1)
+        simulation.run(seconds: 0.1)
+        #expect(simulation.nodes.filter(\.isLocalPortBlocked).count == 1, "seed \(seed)")
+    }
+
+    @Test func afterALoopIsGoneAnIdleMeshIsQuietAgain() {
+        var simulation = LanSimulation(lans: [0, 0], seeds: [1, 2])
+        simulation.run(seconds: 20)
+        #expect(simulation.nodes.filter(\.isLocalPortBlocked).count == 1)
+        simulation.lans = [0, 1]
+        simulation.run(seconds: 30)
+        let counts = simulation.nodes.map(\.counters.probesSent)
+        simulation.run(seconds: 120)
+        #expect(simulation.nodes.allSatisfy { !$0.isLocalPortBlocked })
+        #expect(simulation.nodes.map(\.counters.probesSent) == counts)
     }
 }

@@ -87,15 +87,22 @@ import Testing
         #expect(bench.peer(probe.frame(), on: 0, at: 1.2) == .deliver)
     }
 
-    @Test func aPortThatIsAddedIsProbedAtOnceAndThenEveryTwoSeconds() throws {
+    @Test func aPortThatIsAddedIsProbedAtOnceAndThenEveryTwoSecondsWhileFramesCome() throws {
         var (bench, _) = try makeBench()
-        #expect(bench.ethernet.deadline == instant(3))
+        #expect(bench.ethernet.deadline == nil)
         bench.ethernet.addPort(port(5))
         #expect(bench.ethernet.deadline == .zero)
         #expect(bench.timeout(at: 1.5).count == 1)
-        #expect(bench.ethernet.deadline == instant(3))
-        #expect(bench.timeout(at: 3).count == 2)
-        #expect(bench.ethernet.deadline == instant(5))
+        #expect(bench.ethernet.deadline == nil)
+        #expect(bench.timeout(at: 3).isEmpty, "no frame came")
+        let data = Frames.ethernet(to: 0x0200_0000_0002, from: 0x0200_0000_0004)
+        _ = bench.local(data, at: 3.5)
+        #expect(bench.timeout(at: 3.5).count == 2)
+        #expect(bench.ethernet.deadline == instant(11), "addresses are swept")
+        _ = bench.peer(data, on: 5, at: 3.6)
+        #expect(bench.ethernet.deadline == instant(5.5))
+        #expect(bench.timeout(at: 5.5).count == 2)
+        #expect(bench.timeout(at: 7.5).isEmpty)
     }
 
     @Test func aPeerThatSaysItBlockedIsForgottenAndReported() throws {
