@@ -85,6 +85,12 @@ extension NodeDaemon {
         meeting.start()
     }
 
+    func stopOpening(to peer: PeerIndex) {
+        guard let meeting = meetings.removeValue(forKey: peer) else { return }
+        peers[peer].connectionFailures = meeting.failures
+        meeting.stop()
+    }
+
     private func met(_ connection: WebSocketConnection, peer: PeerIndex) {
         guard !isStopping, connection.isOpen else { return connection.close() }
         sources[connection.id] = .direct

@@ -100,6 +100,7 @@ extension NodeDaemon {
     /// What is known of the paths to a peer.
     func pathStatus(_ peer: PeerIndex, at now: Instant) -> PathStatus {
         let order = node.orderCounts(of: peer)
+        let failures = node.lastAttemptFailures(of: peer)
         return PathStatus(
             sinceMilliseconds: node.carrier(of: peer).map { _ in now.milliseconds(since: node.pathSince(of: peer)) },
             wish: node.pathWish(of: peer).text, lossPercent: node.pathLossPermille(of: peer).map { Double($0) / 10 },
@@ -108,14 +109,25 @@ extension NodeDaemon {
             lateFrames: order.late, waitsInVain: order.timeouts,
             candidates: node.pathCandidates(of: peer, at: now).map { candidate in
                 CandidateStatus(
-                    address: "\(candidate.endpoint)", transport: Candidate.Transport.udp.text,
+                    address: "\(candidate.endpoint)", transport: candidate.transport.text,
                     source: candidate.source?.text ?? "learned", state: candidate.state.rawValue,
+                    lastFailure: candidate.state == .unanswered ? failure(of: candidate, peer) : nil,
                     rttMicroseconds: candidate.roundTripNanoseconds.map { $0 / 1000 })
             },
-            lastFailure: node.lastAttemptFailure(of: peer)?.rawValue,
+            lastFailure: failures.isEmpty ? nil : failures.map(\.rawValue).joined(separator: "; "),
             nextAttemptMilliseconds: node.nextAttemptAt(of: peer).map {
                 $0 > now ? $0.milliseconds(since: now) : 0
             })
+    }
+
+    /// What is known of why an address did not answer.
+    private func failure(of candidate: PathCandidateStatus, _ peer: PeerIndex) -> String? {
+        switch candidate.transport {
+        case .udp:
+            datagrams?.remotes.refused.contains(candidate.endpoint) == true
+                ? "it leads into the mesh and is not used" : nil
+        case .webSocket: peers[peer].connectionFailures[candidate.endpoint]
+        }
     }
 }
 

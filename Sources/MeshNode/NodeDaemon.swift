@@ -255,7 +255,7 @@ public actor NodeDaemon {
             case .dial(let peer): dial(peer)
             case .openConnections(let peer, let targets, let isClient):
                 openConnections(to: peer, at: targets, isClient: isClient)
-            case .stopOpening(let peer): meetings.removeValue(forKey: peer)?.stop()
+            case .stopOpening(let peer): stopOpening(to: peer)
             case .trustDirect(let connection):
                 outboxes[connection]?.connection.setMessageByteCountMax(WebSocketLimits().messageByteCountMax)
             case .closeDirect(let connection):

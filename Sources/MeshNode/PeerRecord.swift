@@ -12,6 +12,8 @@ struct PeerRecord {
     var traffic = TrafficStatus()
     var losses: [String: UInt64] = [:]
     var lastError: String?
+    /// Why connections to the peer's addresses failed in the last attempt, in words.
+    var connectionFailures: [Endpoint: String] = [:]
     /// Since when frames take the path they take; `nil` before the first session.
     var pathSince: Instant?
     private(set) var steps: [ConnectionStep] = []

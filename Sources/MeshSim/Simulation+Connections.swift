@@ -1,6 +1,6 @@
 internal import MeshBase
 internal import MeshCrypto
-internal import MeshProtocol
+public import MeshProtocol
 internal import MeshWire
 
 extension Simulation {
@@ -9,6 +9,17 @@ extension Simulation {
         [(one, other), (other, one)].allSatisfy { from, to in
             if case .direct = carrier(from: from, to: to) { true } else { false }
         }
+    }
+
+    /// What a node tells people of another one's addresses for connections.
+    public func connectionStates(from: Int, to: Int) -> [PathCandidateStatus.State] {
+        guard let peer = hosts[from].node.peerIndex(of: hosts[to].identity.id) else { return [] }
+        return hosts[from].node.pathCandidates(of: peer, at: now).filter { $0.transport == .webSocket }.map(\.state)
+    }
+
+    /// What a node tells people of its last attempts to reach another one directly.
+    public func lastAttemptFailures(from: Int, to: Int) -> [DirectAttemptFailure] {
+        hosts[from].node.peerIndex(of: hosts[to].identity.id).map { hosts[from].node.lastAttemptFailures(of: $0) } ?? []
     }
 
     mutating func openConnections(_ peer: PeerIndex, _ targets: [ConnectionTarget], from index: Int) {

@@ -31,6 +31,9 @@ import Testing
                             source: "interface", state: "in use", rttMicroseconds: 30_100),
                         CandidateStatus(
                             address: "192.0.2.1:4000", transport: "udp", source: "port mapping", state: "unanswered"),
+                        CandidateStatus(
+                            address: "192.0.2.1:4001", transport: "wss", source: "relay", state: "unanswered",
+                            lastFailure: "connection refused"),
                     ], lastFailure: "no address of the peer answered", nextAttemptMilliseconds: 42_000),
                 session: SessionStatus(
                     id: "00112233445566778899aabbccddeeff", ageMilliseconds: 125_000, epoch: 3, rekeys: 3),

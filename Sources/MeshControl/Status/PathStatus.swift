@@ -48,19 +48,24 @@ public struct CandidateStatus: Sendable, Hashable, Codable {
     public var transport: String
     /// How its owner learned of it: `interface`, `relay`, `configured`, `port mapping`; or `learned`: from what came.
     public var source: String
-    /// What came of trying it, such as `in use`, `valid`, `probing`, `unanswered`; absent for a node's own addresses.
+    /// What came of trying it, such as `in use`, `valid`, `probing`, `unanswered`, `not tried`; absent for a node's own
+    /// addresses.
     public var state: String?
+    /// Why the last attempt failed, in words, when more is known than that nobody answered.
+    public var lastFailure: String?
     /// Round trip of the last challenge that was answered.
     public var rttMicroseconds: UInt64?
 
     /// Makes the status of an address.
     public init(
-        address: String, transport: String, source: String, state: String? = nil, rttMicroseconds: UInt64? = nil
+        address: String, transport: String, source: String, state: String? = nil, lastFailure: String? = nil,
+        rttMicroseconds: UInt64? = nil
     ) {
         self.address = address
         self.transport = transport
         self.source = source
         self.state = state
+        self.lastFailure = lastFailure
         self.rttMicroseconds = rttMicroseconds
     }
 }

@@ -30,12 +30,17 @@ extension StatusText {
                 wrapped("order", ["\(paths.lateFrames) frames late", "\(paths.waitsInVain) waits in vain"]))
         }
         var attempts: [String] = []
-        if let failure = paths.lastFailure { attempts.append("no direct path: \(failure)") }
+        let missing = peer.path?.hasPrefix("wss") == true ? "no UDP path" : "no direct path"
+        if let failure = paths.lastFailure { attempts.append("\(missing): \(failure)") }
         if let next = paths.nextAttemptMilliseconds {
             attempts.append("next attempt in \(Quantity.duration(milliseconds: next))")
         }
         if !attempts.isEmpty { lines.append(wrapped("attempt", attempts)) }
         if !paths.candidates.isEmpty { lines.append(table(paths.candidates)) }
+        for candidate in paths.candidates {
+            guard let failure = candidate.lastFailure else { continue }
+            lines.append(wrapped("", ["\(candidate.transport) \(candidate.address): \(failure)"]))
+        }
         return lines
     }
 

@@ -17,7 +17,8 @@ extension Node {
     }
     /// All direct addresses that are known of a peer, and what is known of them.
     public func pathCandidates(of peer: PeerIndex, at now: Instant) -> [PathCandidateStatus] {
-        peers[peer].paths.prober?.status(current: peers[peer].paths.currentEndpoint, at: now) ?? []
+        let probed = peers[peer].paths.prober?.status(current: peers[peer].paths.currentEndpoint, at: now) ?? []
+        return probed + peers[peer].connectionStatus(remotes: context.remoteEndpoints)
     }
     /// Bytes of the longest record that the UDP path in use is known to carry; `nil` while another path is in use. Frames
     /// that need more have to be cut by `cutFrame`.
@@ -42,14 +43,16 @@ extension Node {
     /// What a person wants of the path to the peer.
     public func pathWish(of peer: PeerIndex) -> PathWish { peers[peer].paths.wish }
     /// When direct paths to the peer are looked for again by themselves; `nil` when that is not planned.
-    public func nextAttemptAt(of peer: PeerIndex) -> Instant? { peers[peer].paths.prober?.nextAttemptAt }
+    public func nextAttemptAt(of peer: PeerIndex) -> Instant? {
+        [peers[peer].paths.prober?.nextAttemptAt, peers[peer].connections?.nextAttemptAt].compactMap(\.self).min()
+    }
     /// Smoothed round trip of the direct path in use, in nanoseconds; `nil` when none is.
     public func pathRoundTripNanoseconds(of peer: PeerIndex) -> UInt64? {
         peers[peer].paths.liveness?.roundTrip.smoothedNanoseconds
     }
-    /// Why the last attempt to reach the peer directly failed; `nil` after a success.
-    public func lastAttemptFailure(of peer: PeerIndex) -> DirectAttemptFailure? {
-        peers[peer].paths.prober?.lastFailure
+    /// Why the last attempts to reach the peer directly failed, by UDP and by connections; empty after a success.
+    public func lastAttemptFailures(of peer: PeerIndex) -> [DirectAttemptFailure] {
+        [peers[peer].paths.prober?.lastFailure, peers[peer].connections?.lastFailure].compactMap(\.self)
     }
     /// Frames that came after their path's generation was over, and waits for a path that were in vain, of the
     /// session in use.

@@ -19,6 +19,13 @@ extension Peer {
         handleConnectionTimeout(context: &context, at: now, actions: &actions)
     }
 
+    /// The peer's addresses for connections, for people.
+    func connectionStatus(remotes: [UInt64: Endpoint]) -> [PathCandidateStatus] {
+        var current: UInt64?
+        if case .direct(let number) = paths.current { current = number }
+        return connections?.status(current: current, remotes: remotes) ?? []
+    }
+
     /// An authentic record came by a connection: who opened it is this peer.
     mutating func noteConnection(_ number: UInt64, at now: Instant, actions: inout [PeerAction]) {
         if direct != number, connections?.isKnown(number) == false {
@@ -67,7 +74,7 @@ extension Peer {
                 for case .send(let record) in out {
                     if let carrier { actions.append(.send(carrier, record)) }
                 }
-            case .failed: actions.append(.event(.attemptFailed(index, .noConnection)))
+            case .failed(let failure): actions.append(.event(.attemptFailed(index, failure)))
             case .challenge(let number, let challenge):
                 actions.append(
                     .send(.direct(number), sessions[place].sealed(.pathChallenge, challenge.bytes, at: now)))

@@ -331,7 +331,7 @@ struct PathProber: Sendable {
                     .unanswered
                 }
             return PathCandidateStatus(
-                endpoint: target.endpoint, source: target.source, state: state,
+                endpoint: target.endpoint, transport: .udp, source: target.source, state: state,
                 roundTripNanoseconds: target.validAt == nil ? nil : target.roundTripNanoseconds,
                 recordByteCountMax: target.validAt == nil ? nil : target.size.provenByteCount)
         }

@@ -49,9 +49,13 @@ struct PeerConnections: Sendable {
 
     private var state = State.idle
     private var targets: [ConnectionTarget] = []
+    /// How the peer learned of its addresses.
+    private var sources: [Endpoint: Candidate.Source] = [:]
     private var connections: [Connection] = []
     private var nextPathID: UInt32 = 1
     private var failures: UInt64 = 0
+    /// Why the last attempt failed; `nil` after a success.
+    private(set) var lastFailure: DirectAttemptFailure?
     private let opensConnections: Bool
     private let allowsLoopback: Bool
 
@@ -67,7 +71,7 @@ struct PeerConnections: Sendable {
         case stop
         /// Let the peer begin at the same time.
         case tellPeer
-        case failed
+        case failed(DirectAttemptFailure)
         case challenge(UInt64, PathChallenge)
         case proven(UInt64, roundTripNanoseconds: UInt64)
         case close(UInt64)
@@ -78,8 +82,13 @@ struct PeerConnections: Sendable {
     /// The peer's list of addresses. Returns whether it differs from the one before.
     mutating func name(_ candidates: [Candidate]) -> Bool {
         let named = ConnectionTarget.targets(in: candidates, allowsLoopback: allowsLoopback)
-        defer { targets = named }
-        return named != targets
+        guard named != targets else { return false }
+        targets = named
+        sources = [:]
+        for candidate in candidates.prefix(SessionParameters.candidatesMax) where candidate.transport == .webSocket {
+            sources[candidate.endpoint] = sources[candidate.endpoint] ?? candidate.source
+        }
+        return true
     }
 
     /// Starts anew: a new session, or addresses or the network changed.
@@ -117,6 +126,7 @@ struct PeerConnections: Sendable {
     /// A direct path is in use, or none is wanted: no more is tried.
     mutating func settled(steps: inout [Step]) {
         failures = 0
+        lastFailure = nil
         if case .opening = state { steps.append(.stop) }
         state = .idle
     }
@@ -173,6 +183,37 @@ struct PeerConnections: Sendable {
         for connection in connections { steps.append(.close(connection.number)) }
     }
 
+    // MARK: - For people
+
+    /// The peer's addresses, and those that connections lead to. `current` is the connection in use; `remotes` are the
+    /// connections' other ends.
+    func status(current: UInt64?, remotes: [UInt64: Endpoint]) -> [PathCandidateStatus] {
+        let ends = connections.compactMap { remotes[$0.number] } + [current.flatMap { remotes[$0] }].compactMap(\.self)
+        var endpoints = targets.map(\.endpoint)
+        for end in ends where !endpoints.contains(end) { endpoints.append(end) }
+        return endpoints.map { endpoint in
+            let proven = connections.first { $0.isProven && remotes[$0.number] == endpoint }
+            let state: PathCandidateStatus.State =
+                if let current, remotes[current] == endpoint {
+                    .inUse
+                } else if proven != nil {
+                    .valid
+                } else if isOpening || ends.contains(endpoint) {
+                    .probing
+                } else {
+                    failures > 0 ? .unanswered : .untried
+                }
+            return PathCandidateStatus(
+                endpoint: endpoint, transport: .webSocket, source: sources[endpoint], state: state,
+                roundTripNanoseconds: proven?.roundTripNanoseconds, recordByteCountMax: nil)
+        }
+    }
+
+    /// When connections are tried again after a failure; `nil` when that is not planned.
+    var nextAttemptAt: Instant? { if failures > 0, case .waiting(let until) = state { until } else { nil } }
+
+    private var isOpening: Bool { if case .opening = state { true } else { false } }
+
     // MARK: - Time
 
     /// When to call `timedOut`.
@@ -213,7 +254,8 @@ struct PeerConnections: Sendable {
         case .opening(let until) where now >= until:
             steps.append(.stop)
             failures += 1
-            steps.append(.failed)
+            lastFailure = .noConnection
+            steps.append(.failed(.noConnection))
             let doublings = failures > Self.quickFailuresMax ? min(failures - Self.quickFailuresMax, 4) : 0
             let wait = min(Self.retryMilliseconds << doublings, Self.retryMillisecondsMax)
             state = .waiting(until: now.advanced(milliseconds: wait))

@@ -71,6 +71,8 @@ public final class SimultaneousOpen {
     private var channels: [Int: any Channel] = [:]
     private var timers: [Int: Scheduled<Void>] = [:]
     private var isStopped = false
+    /// Why no connection came about at an address, in words; none where nobody answered.
+    public private(set) var failures: [Endpoint: String] = [:]
 
     /// Makes an attempt; on `eventLoop`, which is also the server's. `opened` gets the connections of which this side is
     /// the client; those of which it is the server come to the server's handlers.
@@ -130,11 +132,29 @@ public final class SimultaneousOpen {
 
     private func failed(_ place: Int, _ error: any Error, gapMilliseconds: Int64) {
         channels[place] = nil
+        note(error, place)
         // No route, or no address of the family: waiting changes nothing.
         if let error = error as? IOError, [ENETUNREACH, EAFNOSUPPORT, EACCES, EPERM].contains(error.errnoCode) {
             return
         }
         again(place, gapMilliseconds: gapMilliseconds)
+    }
+
+    private func note(_ error: any Error, _ place: Int) {
+        guard !isStopped else { return }
+        let code = (error as? IOError)?.errnoCode
+        failures[options.targets[place].endpoint] =
+            switch error {
+            case ChannelError.connectTimeout: nil
+            case _ where code == ETIMEDOUT: nil
+            // The listener has the other side's connection.
+            case _ where code == EADDRNOTAVAIL: nil
+            case _ where code == ECONNREFUSED: "connection refused"
+            case _ where code == EHOSTUNREACH: "the host is unreachable"
+            case _ where code == ENETUNREACH || code == EAFNOSUPPORT: "this host has no route to it"
+            case _ where code == EACCES || code == EPERM: "this host's packet filter forbids it"
+            default: describe(error)
+            }
     }
 
     private func again(_ place: Int, gapMilliseconds: Int64) {
@@ -177,7 +197,9 @@ public final class SimultaneousOpen {
             switch result {
             case .success(let connection): attempt.value.opened(connection)
             // Both sides may have played the client, when a ClientHello was lost.
-            case .failure: attempt.value.again(place, gapMilliseconds: Self.gapMillisecondsMax)
+            case .failure(let error):
+                attempt.value.note(error, place)
+                attempt.value.again(place, gapMilliseconds: Self.gapMillisecondsMax)
             }
         }
         try handshake.addAll(to: channel.pipeline.syncOperations, tls: try TLSContexts.client.get(), serverName: nil)
