@@ -106,6 +106,12 @@ public struct EthernetSwitch: Sendable {
         return true
     }
 
+    /// The peer at `port` can be reached from now on: what was sent there before is lost. It gets a loop probe at once,
+    /// by which it knows this node's number; without effect on a port that is not there.
+    public mutating func portReachable(_ port: PortIndex) {
+        if hasPort(port) { loopGuard.probe(port) }
+    }
+
     /// Removes a mesh port and forgets what was learned from it; without effect on a port that is not there.
     public mutating func removePort(_ port: PortIndex) {
         guard hasPort(port) else { return }

@@ -17,7 +17,7 @@ import MeshBase
 /// probes. The circle need not be of ShadowMesh alone: a cable or another tunnel between the LANs of A and B is found
 /// as well.
 ///
-/// **When probes are sent.** To each port when it is added. To all ports in rounds, `intervalMilliseconds` apart and the
+/// **When probes are sent.** To each port when it is added and when the peer can be reached. To all ports in rounds, `intervalMilliseconds` apart and the
 /// first one at once, while frames other than probes come in by the TAP or from peers, a loop is known or was lately,
 /// or a TAP of the two is blocked. A loop does harm only when frames circle, and a frame that circles comes by, so an
 /// idle pair of nodes need not be kept busy with probes.
@@ -149,6 +149,12 @@ struct LoopGuard: Sendable {
         while neighbors.count <= port.value { neighbors.append(nil) }
         generation &+= 1
         neighbors[port.value] = Neighbor(generation: generation)
+        hasProbeDue = true
+    }
+
+    /// Probes through `port`, which must have been added, at once.
+    mutating func probe(_ port: PortIndex) {
+        neighbors[port.value]?.isProbeDue = true
         hasProbeDue = true
     }
 

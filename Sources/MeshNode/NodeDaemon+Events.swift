@@ -1,6 +1,7 @@
 internal import Logging
 internal import MeshBase
 internal import MeshControl
+internal import MeshEthernet
 internal import MeshProtocol
 internal import MeshTransport
 internal import MeshWire
@@ -102,6 +103,7 @@ extension NodeDaemon {
     private func note(_ summary: HandshakeSummary, of peer: PeerIndex, at now: Instant) {
         peers[peer].step("session established", since: startedAt, at: now)
         peers[peer].enter(.established, at: now)
+        ethernet.portReachable(PortIndex(value: peer))
         peers[peer].pathSince = now
         peers[peer].lastError = nil
         peers[peer].handshake = HandshakeStatus(

@@ -105,6 +105,19 @@ import Testing
         #expect(bench.timeout(at: 7.5).isEmpty)
     }
 
+    @Test func aPeerThatCanBeReachedIsProbedAtOnceAndNobodyElse() {
+        var bench = Bench(ports: 3)
+        _ = bench.timeout(at: 1)
+        bench.ethernet.portReachable(port(1))
+        bench.ethernet.portReachable(port(7))
+        #expect(bench.ethernet.deadline == .zero)
+        let actions = bench.timeout(at: 20)
+        #expect(actions.count == 1)
+        guard case .send(_, let target)? = actions.first else { return }
+        #expect(target == port(1))
+        #expect(bench.ethernet.deadline == nil)
+    }
+
     @Test func aPeerThatSaysItBlockedIsForgottenAndReported() throws {
         var (bench, _) = try makeBench()
         _ = bench.peer(Frames.ethernet(to: 2, from: 0x0200_0000_0004), on: 0)
