@@ -6,6 +6,7 @@ internal import MeshProtocol
 internal import MeshTransport
 internal import MeshWire
 internal import NIOCore
+internal import NIOPosix
 
 /// The daemon's UDP socket and what is known of its addresses.
 struct DatagramState {
@@ -79,10 +80,23 @@ extension NodeDaemon {
         if datagrams?.observed.removeValue(forKey: server) != nil { announceCandidates() }
     }
 
-    /// Asks a relay's STUN service how it sees the UDP socket, again and again, which also keeps NAT mappings alive.
+    /// Asks a relay's STUN service how it sees the UDP socket, again and again, which also keeps NAT mappings alive: at
+    /// the address that the relay was reached at, and at one of the other family if its name has one. On a host with both
+    /// either may be the one that does not work.
     func observeDatagrams(by relay: Int, at address: IPAddress) {
         guard let stunPort = node.stunPort(of: relay), stunPort > 0 else { return }
-        let server = Endpoint(address: address, port: stunPort)
+        observe(Endpoint(address: address, port: stunPort))
+        let host = relays[relay].url.server.host
+        guard IPAddress(text: host) == nil else { return }
+        // Not the daemon's own threads: a resolver may take seconds, and handshakes must not wait for it.
+        NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) { HostLookup.addresses(of: host) }
+            .whenSuccess { addresses in
+                guard let other = addresses.first(where: { $0.isVersion6 != address.isVersion6 }) else { return }
+                self.assumeIsolated { $0.observe(Endpoint(address: other, port: stunPort)) }
+            }
+    }
+
+    private func observe(_ server: Endpoint) {
         datagrams?.servers.insert(server)
         datagrams?.port.observe(server)
     }
