@@ -23,6 +23,11 @@ public struct NetworkSnapshot: Hashable, Sendable {
         interfaces.contains { $0.isUp && $0.addresses.contains { $0.address.address == address } }
     }
 
+    /// Whether the interface `index` is up and has the address.
+    public func holds(_ address: IPAddress, interfaceIndex index: UInt32) -> Bool {
+        interfaces.contains { $0.index == index && $0.isUp && $0.addresses.contains { $0.address.address == address } }
+    }
+
     /// The addresses at which other hosts may try to reach this one, each once, temporary ones (RFC 8981) first of an
     /// interface's.
     ///

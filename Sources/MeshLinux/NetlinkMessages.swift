@@ -113,12 +113,17 @@ package struct NetlinkMessages: Hashable, Sendable {
         guard content.byteCount >= 12 else { throw .contentWrong }
         let type = content.hostOrder(at: 7, as: UInt8.self)
         var index: UInt32?
+        var source: IPAddress?
         var attributes = NetlinkAttributes(content, from: 12)
         while let attribute = try attributes.next() {
-            if attribute.type == NetlinkNumber.routeOutput { index = try number(content, attribute) }
+            switch attribute.type {
+            case NetlinkNumber.routeOutput: index = try number(content, attribute)
+            case NetlinkNumber.routeSource: source = try ipAddress(content, attribute)
+            default: break
+            }
         }
         guard let index, type == NetlinkNumber.routeUnicast || type == NetlinkNumber.routeLocal else { return nil }
-        return RouteLookup.Answer(interfaceIndex: index, isLocal: type == NetlinkNumber.routeLocal)
+        return RouteLookup.Answer(interfaceIndex: index, isLocal: type == NetlinkNumber.routeLocal, source: source)
     }
 
     private static func number(

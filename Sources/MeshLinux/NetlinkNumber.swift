@@ -52,6 +52,8 @@ enum NetlinkNumber {
     static let routeDestination: UInt16 = 1
     static let routeOutput: UInt16 = 4
     static let routeMark: UInt16 = 16
+    /// RTA_PREFSRC.
+    static let routeSource: UInt16 = 7
     /// RTN_UNICAST, RTN_LOCAL.
     static let routeUnicast: UInt8 = 1
     static let routeLocal: UInt8 = 2

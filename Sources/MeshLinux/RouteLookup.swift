@@ -9,11 +9,14 @@ public enum RouteLookup {
         public let interfaceIndex: UInt32
         /// Whether the address is one of this host.
         public let isLocal: Bool
+        /// The address of this host that it would leave from; `nil`: the kernel did not tell.
+        public let source: IPAddress?
 
         /// Makes an answer.
-        public init(interfaceIndex: UInt32, isLocal: Bool) {
+        public init(interfaceIndex: UInt32, isLocal: Bool, source: IPAddress? = nil) {
             self.interfaceIndex = interfaceIndex
             self.isLocal = isLocal
+            self.source = source
         }
     }
 

@@ -31,7 +31,7 @@ extension NodeDaemon {
         datagrams?.observed = observed
         if !isFirst {
             logger.info("network changed", metadata: ["addresses": "\(view.addresses.map(\.description))"])
-            leaveLostAddresses(snapshot)
+            leaveLostConnections(snapshot)
             datagrams?.silentServers = state.servers
             for server in state.servers { state.port.observe(server) }
             drive { node, now, actions in node.networkChanged(at: now, actions: &actions) }
@@ -53,23 +53,36 @@ extension NodeDaemon {
     /// Routes looked up after a change: about 30 us each, on the event loop.
     private static let routesMax = 256
 
-    /// Connections from addresses that this host no longer has carry nothing more, though TCP finds out in minutes.
-    private func leaveLostAddresses(_ snapshot: NetworkSnapshot) {
+    /// Connections from addresses that this host no longer has, or whose route now begins at another uplink, carry nothing
+    /// more, though TCP finds out in minutes.
+    private func leaveLostConnections(_ snapshot: NetworkSnapshot) {
         for (relay, connection) in relayConnections {
-            guard let outbox = outboxes[connection], !snapshot.holds(outbox.connection.localEndpoint.address) else {
+            guard let outbox = outboxes[connection], let reason = reasonToLeave(outbox.connection, snapshot) else {
                 continue
             }
             relayConnections[relay] = nil
             sources[connection] = nil
             outbox.connection.close()
-            lostRelay(relay, reason: "this host's address \(outbox.connection.localEndpoint.address) is gone")
+            lostRelay(relay, reason: reason)
         }
         for (connection, outbox) in outboxes where !outbox.isRelay {
-            guard sources[connection] != nil, !snapshot.holds(outbox.connection.localEndpoint.address) else { continue }
+            guard sources[connection] != nil, reasonToLeave(outbox.connection, snapshot) != nil else { continue }
             sources[connection] = nil
             outbox.connection.close()
             drive { node, now, actions in node.directClosed(connection, at: now, actions: &actions) }
         }
+    }
+
+    /// Why a connection carries nothing more; `nil`: it may.
+    private func reasonToLeave(_ connection: WebSocketConnection, _ snapshot: NetworkSnapshot) -> String? {
+        let local = connection.localEndpoint.address
+        guard snapshot.holds(local) else { return "this host's address \(local) is gone" }
+        // Another address of the same interface is as good as the one that the kernel would choose now.
+        guard let route = datagrams?.view?.routes[connection.remoteEndpoint.address], !route.isLocal,
+            let source = route.source, source != local,
+            !snapshot.holds(local, interfaceIndex: route.interfaceIndex)
+        else { return nil }
+        return "the route there begins at another uplink now, from \(source)"
     }
 
     // MARK: - Which addresses are used

@@ -95,6 +95,10 @@ import Testing
             #expect(try leadsIntoTap("2001:db8:1::1") == nil, "no route")
             let own = try #require(IPAddress(text: "192.0.2.3"))
             #expect(try RouteLookup.route(to: own)?.isLocal == true)
+            for (target, source) in [("10.30.3.4", "192.0.2.3"), ("2001:db8::9", "2001:db8::3")] {
+                let address = try #require(IPAddress(text: target))
+                #expect(try RouteLookup.route(to: address)?.source?.description == source)
+            }
             let marked = try #require(IPAddress(text: "10.30.3.4"))
             try set("ip rule add fwmark 7 table 7; ip route add 10.30.0.0/16 via 10.10.11.9 table 7")
             let route = try RouteLookup.route(to: marked, mark: 7)

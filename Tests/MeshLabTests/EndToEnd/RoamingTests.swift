@@ -71,6 +71,48 @@ extension LabTests.DirectPathTests {
         #expect(try isSameSession(lab, session))
     }
 
+    /// Host c is the other uplink's router: a wire leads there from a, and it translates a's address on the wire to its
+    /// own. What comes from another address is dropped, as providers do.
+    private func addUplink(_ lab: MeshLab) throws {
+        let script = """
+            ip -n \(lab.namespace("a")) link add up1 type veth peer name down1 netns \(lab.namespace("c"))
+            ip -n \(lab.namespace("a")) address add 192.168.9.2/24 dev up1; ip -n \(lab.namespace("a")) link set up1 up
+            ip -n \(lab.namespace("c")) address add 192.168.9.1/24 dev down1; ip -n \(lab.namespace("c")) link set down1 up
+            """
+        try #require(try lab.library(script).status == 0)
+        let router = try lab.run(
+            "c",
+            """
+            set -e; sysctl -qw net.ipv4.ip_forward=1
+            nft 'add table ip nat; add chain ip nat out { type nat hook postrouting priority 100; };
+            add rule ip nat out oif wan0 masquerade; add chain ip nat via { type filter hook forward priority 0; };
+            add rule ip nat via iif down1 ip saddr != 192.168.9.2 drop'
+            """)
+        try #require(router.status == 0, "\(router.output)")
+    }
+
+    @Test func whenAnotherUplinkTakesOverTheRelayIsReachedByItAtOnce() throws {
+        let (lab, _, _) = try MeshLab.mesh(of: ["a", "b"], bystanders: ["c"], more: "mode: auto")
+        defer { lab.close() }
+        for site in ["a", "b"] { try lab.run(site, "ip -6 address flush dev wan0 scope global") }
+        for site in ["a", "b"] { try waitPath(lab, site, "udp 10.77.") }
+        try addUplink(lab)
+        let stream = try lab.ping(from: "a", to: "b")
+        let session = try #require(try lab.status("a")?.peers.first?.session?.id)
+        // The address of the first uplink stays.
+        let seconds = try secondsToAnswer(
+            lab, stream, "a", "ip route replace default via 192.168.9.1 dev up1")
+        try lab.wait("a is connected to the relay by the other uplink", seconds: 5) {
+            try lab.run("a", "ss -Htn state established dst \(lab.address("relay")):443").output
+                .contains("192.168.9.2:")
+        }
+        #expect(lab.log("a").contains("another uplink"))
+        let gap = try lab.longestGap(stream)
+        print("another uplink: an answer after \(seconds) s; longest gap \(gap) s")
+        #expect(gap < 2)
+        #expect(try isSameSession(lab, session))
+    }
+
     @Test func aTranslatorThatForgetsItsMappingsIsFollowed() throws {
         let (lab, stream, session) = try roamers()
         defer { lab.close() }

@@ -210,11 +210,13 @@ final class MeshLab {
         }
     }
 
-    /// Relay and the named nodes, each a peer of every other, all with sessions.
-    static func mesh(of nodes: [String], relays: [String] = ["relay"], more: String = "") throws -> (
+    /// Relay and the named nodes, each a peer of every other, all with sessions; and sites where nothing runs.
+    static func mesh(
+        of nodes: [String], relays: [String] = ["relay"], bystanders: [String] = [], more: String = ""
+    ) throws -> (
         lab: MeshLab, relays: [Daemon], nodes: [Daemon]
     ) {
-        let lab = try MeshLab(relays + nodes)
+        let lab = try MeshLab(relays + nodes + bystanders)
         do {
             let relayIDs = try relays.map { (site: $0, id: try lab.identity($0)) }
             let ids = try nodes.map { try lab.identity($0) }
