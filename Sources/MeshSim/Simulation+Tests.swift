@@ -151,6 +151,11 @@ extension Simulation {
         hosts[from].node.peerIndex(of: hosts[to].identity.id).flatMap { hosts[from].node.recordByteCountMax(of: $0) }
     }
 
+    /// What a node tells of the loss on its direct path to another, in frames of 1,000; `nil` when it cannot.
+    public func lossPermille(from: Int, to: Int) -> UInt64? {
+        hosts[from].node.peerIndex(of: hosts[to].identity.id).flatMap { hosts[from].node.pathLossPermille(of: $0) }
+    }
+
     /// Records that a node dropped, by reason.
     public func recordRefusals(of node: Int) -> [RecordRefusal: UInt64] { hosts[node].node.recordRefusals }
 

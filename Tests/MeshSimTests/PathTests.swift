@@ -166,6 +166,20 @@ import Testing
         }
     }
 
+    @Test(arguments: [0, 20, 100] as [UInt64]) func theLossOfADirectPathIsTold(lossPerMille: UInt64) throws {
+        var world = try Self.world()
+        let isDirect = world.run(until: { $0.isDirect(0, 1) }, withinMilliseconds: 5_000)
+        try #require(isDirect)
+        #expect(world.lossPermille(from: 0, to: 1) == nil, "nothing was sent")
+        world.direct?.faults.lossPerMille = lossPerMille
+        // Longer than the 10 s that the figure is of.
+        _ = Self.runWithTraffic(&world, milliseconds: 12_000)
+        for (from, to) in [(0, 1), (1, 0)] {
+            let told = try #require(world.lossPermille(from: from, to: to))
+            #expect((lossPerMille / 2...lossPerMille * 3 / 2).contains(told), "\(told) of 1,000")
+        }
+    }
+
     @Test func sixteenJunkAddressesChangeNothing() throws {
         var world = try Self.world()
         let junk = (1...16).compactMap { IPAddress(bytes: [203, 0, 113, $0]) }.map { Endpoint(address: $0, port: 9) }

@@ -10,6 +10,29 @@ extension LabTests.DirectPathTests {
         }
     }
 
+    @Test func anAddressOfThePeersThatLeadsIntoTheMeshIsNotUsedAndStatusSaysSo() throws {
+        let (lab, _, _) = try MeshLab.mesh(of: ["a", "b"], more: "mode: auto")
+        defer { lab.close() }
+        try waitPath(lab, "udp")
+        let tap = try #require(try lab.status("a")?.tap.name)
+        #expect(try lab.run("a", "ip route add 172.30.0.0/16 dev \(tap)").status == 0)
+        let added = try lab.run(
+            "b",
+            "set -e; ip link add more0 type veth peer name more1; ip link set more1 up; "
+                + "ip address add 172.30.0.1/32 dev more0; ip link set more0 up")
+        #expect(added.status == 0, "\(added.output)")
+        try lab.wait("status says why the address is not used") {
+            try lab.status("a")?.peers.first?.paths?.candidates.contains {
+                $0.address.hasPrefix("172.30.0.1:") && $0.transport == "udp" && $0.state == "unanswered"
+                    && $0.lastFailure == "it leads into the mesh and is not used"
+            } == true
+        }
+        #expect(lab.log("a").contains("leads into the mesh"))
+        let counters = try #require(try lab.status("a")?.counters)
+        #expect(counters["datagram_into_overlay", default: 0] > 0)
+        try waitPath(lab, "udp")
+    }
+
     @Test func twoNodesLeaveTheRelayForUDPAndComeBackWhileItIsBlocked() throws {
         let (lab, _, _) = try MeshLab.mesh(of: ["a", "b"], more: "mode: auto")
         defer { lab.close() }
