@@ -81,6 +81,9 @@ extension LabTests.DirectPathTests {
         _ = try lab.ping(from: "a", to: "b")
         try lab.wait("the attempts have failed", seconds: 30) { lab.log("a").contains("no connection to the peer") }
         try waitPath(lab, "relay")
+        let paths = try #require(try lab.status("a")?.peers.first?.paths)
+        #expect(paths.candidates.contains { $0.transport == "wss" && $0.state == "unanswered" })
+        #expect(paths.lastFailure?.contains("no connection to the peer") == true)
     }
 
     @Test func whereOnlyPort443IsLetOutAPeerThatListensThereIsReachedDirectly() throws {
