@@ -37,9 +37,14 @@ extension NodeDaemon {
             isKnown = node.setPathWish(choice.wish, for: peer, at: now, actions: &actions)
         }
         guard isKnown else {
+            let label = peers[peer].label
+            let isForConnections = node.pathCandidates(of: peer, at: now).contains { "\($0.endpoint)" == choice.text }
             return failed(
                 .unknownAddress,
-                "\(peers[peer].label) has no address \(choice.text); `shadowmesh path \(text)` lists them")
+                isForConnections
+                    ? "\(choice.text) of \(label) is no UDP address; only those can be chosen, as a direct WebSocket is "
+                        + "opened by itself where UDP leads nowhere"
+                    : "\(label) has no address \(choice.text); `shadowmesh path \(text)` lists them")
         }
         let promise = eventLoop.makePromise(of: ControlResponse.self)
         pathWaits.append(PathWait(peer: peer, choice: choice, from: from, startedAt: now, promise: promise))

@@ -151,6 +151,9 @@ extension LabTests.DirectPathTests {
         }
         let unknown = try lab.control("a", "path b --use 192.0.2.1:9")
         #expect(unknown.status == 1 && unknown.output.contains("has no address"), "\(unknown.output)")
+        let listed = try lab.status("a")?.peers.first?.paths?.candidates.first { $0.transport == "wss" }
+        let refused = try lab.control("a", "path b --use \(try #require(listed).address)")
+        #expect(refused.status == 1 && refused.output.contains("is no UDP address"), "\(refused.output)")
         let count = lab.answers(stream).count
         try lab.wait("pings go on") { lab.answers(stream).count > count + 10 }
         let sequence = lab.log(stream.label).split(separator: "\n").filter { $0.contains("bytes from") }
