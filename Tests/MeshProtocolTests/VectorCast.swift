@@ -58,9 +58,13 @@ struct VectorHandshake {
         return try SessionParameters(parsing: bytes.span.rawBytes)
     }
 
-    /// What the responder does with a RESPONSE.
-    func answer(_ response: [UInt8]) throws -> AnswerResponse {
+    /// What the responder does with a RESPONSE, in this handshake or one with another HELLO and CHALLENGE.
+    func answer(
+        _ response: [UInt8], hello other: Hello? = nil, challenge otherChallenge: Challenge? = nil
+    ) throws -> AnswerResponse {
         let parameters = try parameters(of: "responder")
+        let hello = other ?? hello
+        let challenge = otherChallenge ?? challenge
         return AnswerResponse(
             hello: hello.bytes,
             challenge: AnswerHello.Result(

@@ -40,6 +40,12 @@ enum VectorValue: Decodable, Sendable {
         }
     }
 
+    /// The member, which need not be there.
+    func optional(_ key: String) throws -> VectorValue? {
+        guard case .object(let members) = self else { throw VectorFileError.missing(key) }
+        return members[key]
+    }
+
     var list: [VectorValue] {
         get throws {
             guard case .list(let values) = self else { throw VectorFileError.wrongType }
@@ -58,6 +64,13 @@ enum VectorValue: Decodable, Sendable {
         get throws {
             guard case .number(let number) = self else { throw VectorFileError.wrongType }
             return number
+        }
+    }
+
+    var flag: Bool {
+        get throws {
+            guard case .flag(let flag) = self else { throw VectorFileError.wrongType }
+            return flag
         }
     }
 

@@ -16,7 +16,7 @@ struct VectorRefusalTests {
     }
 
     /// The vectors' word for a failure.
-    private func word(_ failure: HandshakeFailure) -> String {
+    static func word(_ failure: HandshakeFailure) -> String {
         switch failure {
         case .malformed: "malformed"
         case .refused(.badSignature, _): "bad_signature"
@@ -31,11 +31,14 @@ struct VectorRefusalTests {
     }
 
     private func refusal(_ body: () throws -> Void) throws -> String {
-        do { try body() } catch let failure as HandshakeFailure { return word(failure) } catch is WireError {
+        do { try body() } catch let failure as HandshakeFailure { return Self.word(failure) } catch is WireError {
             return "malformed"
-        }
+        } catch is Unexpected { return "unexpected" }
         return "accepted"
     }
+
+    /// A message of another handshake than the one under way.
+    private struct Unexpected: Error {}
 
     @Test("HELLO")
     func hello() throws {
@@ -43,25 +46,28 @@ struct VectorRefusalTests {
             let bytes = try entry["bytes"].bytes
             let expected = try entry["refusal"].text
             let name = try entry["name"].text
-            let (refusals, work) = try receivedByNode(bytes)
+            let (refusals, work) = try receivedByNode(bytes, channel: entry.optional("channel")?.text ?? "alice")
             switch expected {
             case "malformed": #expect(refusals == [.malformedMessage: 1], "\(name)")
             case "not_for_us": #expect(refusals == [.notForUs: 1], "\(name)")
             case "wrong_source": #expect(refusals == [.wrongSource: 1], "\(name)")
             case "own_identity": #expect(refusals == [.ownIdentity: 1], "\(name)")
+            case "unknown_peer": #expect(refusals == [.unknownPeer: 1], "\(name)")
             default:
                 // What is cheap to check is in order: the signatures decide.
                 guard case .failed(let failure) = try #require(work).run() else {
                     Issue.record("\(name) was accepted")
                     continue
                 }
-                #expect(word(failure) == expected, "\(name)")
+                #expect(Self.word(failure) == expected, "\(name)")
             }
         }
     }
 
-    /// Bob gets the bytes by a direct connection that is alice's.
-    private func receivedByNode(_ bytes: [UInt8]) throws -> (refusals: [NodeRefusal: UInt64], work: Work?) {
+    /// Bob gets the bytes by a direct connection that is alice's, or nobody's as far as he knows.
+    private func receivedByNode(
+        _ bytes: [UInt8], channel: String
+    ) throws -> (refusals: [NodeRefusal: UInt64], work: Work?) {
         var configuration = Node.Configuration(
             identity: try cast["bob"], peers: [try cast["alice"].id], relays: [],
             parameters: SessionParameters(
@@ -70,7 +76,7 @@ struct VectorRefusalTests {
         configuration.dialledPeers = []
         var node = Node(configuration, entropy: .seeded(1), at: now)
         var actions: [NodeAction] = []
-        node.directOpened(1, peer: 0, nowSeconds: 1, at: now, actions: &actions)
+        node.directOpened(1, peer: channel == "alice" ? 0 : nil, nowSeconds: 1, at: now, actions: &actions)
         actions = []
         node.received(bytes.span.rawBytes, by: .direct(1), at: now, actions: &actions)
         var found: Work?
@@ -84,7 +90,11 @@ struct VectorRefusalTests {
         for entry in try file["challenge"].list {
             let name = try entry["name"].text
             let bytes = try entry["bytes"].bytes
-            let found = try refusal { _ = try handshake.answer(challenge: bytes).run() }
+            let found = try refusal {
+                let challenge = try Challenge(parsing: bytes.span.rawBytes)
+                guard challenge.helloNonce == handshake.hello.nonce else { throw Unexpected() }
+                _ = try handshake.answer(challenge: bytes).run()
+            }
             #expect(try found == entry["refusal"].text, "\(name)")
         }
     }
@@ -95,7 +105,14 @@ struct VectorRefusalTests {
         for entry in try file["response"].list {
             let name = try entry["name"].text
             let bytes = try entry["bytes"].bytes
-            let found = try refusal { _ = try handshake.answer(bytes).run() }
+            let hello = try entry.optional("hello")?.parsed { try Hello(parsing: $0) }
+            let challenge = try entry.optional("challenge")?.parsed { try Challenge(parsing: $0) }
+            let found = try refusal {
+                let response = try Response(parsing: bytes.span.rawBytes)
+                let expected = (challenge ?? handshake.challenge).sessionIdentifier
+                guard response.sessionIdentifier == expected else { throw Unexpected() }
+                _ = try handshake.answer(bytes, hello: hello, challenge: challenge).run()
+            }
             #expect(try found == entry["refusal"].text, "\(name)")
         }
     }
@@ -107,7 +124,9 @@ struct VectorRefusalTests {
             let name = try entry["name"].text
             let bytes = try entry["bytes"].bytes
             let found = try refusal {
-                _ = try handshake.awaitingEstablished().open(try Established(parsing: bytes.span.rawBytes))
+                let established = try Established(parsing: bytes.span.rawBytes)
+                guard established.sessionIdentifier == handshake.challenge.sessionIdentifier else { throw Unexpected() }
+                _ = try handshake.awaitingEstablished().open(established)
             }
             #expect(try found == entry["refusal"].text, "\(name)")
         }
@@ -144,7 +163,7 @@ struct VectorRefusalTests {
     }
 
     /// Whether control content parses; nothing was sent, so no acknowledgement beyond 0 is.
-    private static func isWellFormed(_ kind: ContentKind, _ content: [UInt8]) -> Bool {
+    static func isWellFormed(_ kind: ContentKind, _ content: [UInt8]) -> Bool {
         let span = content.span.rawBytes
         switch kind {
         case .frame: return true
@@ -157,6 +176,54 @@ struct VectorRefusalTests {
         case .pathAnswer: return (try? PathAnswer(parsing: span)) != nil
         case .poll: return (try? PathPoll(parsing: span)) != nil
         case .pollAnswer: return (try? PathPollAnswer(parsing: span)) != nil
+        }
+    }
+
+    @Test("RESET")
+    func reset() throws {
+        let handshake = try VectorHandshake.plain(cast)
+        let established = try handshake.value["established"].parsed { try Established(parsing: $0) }
+        let remote = try handshake.awaitingEstablished().open(established).remoteParameters
+        for entry in try file["reset"].list {
+            let name = try entry["name"].text
+            var isObeyed = false
+            let found = try refusal {
+                let reset = try entry["bytes"].parsed { try SessionReset(parsing: $0) }
+                isObeyed = reset.sessionIndex == remote.sessionIndex && reset.token == remote.resetToken
+            }
+            #expect(!isObeyed, "\(name)")
+            #expect(try found == (entry["refusal"].text == "ignored" ? "accepted" : "malformed"), "\(name)")
+        }
+    }
+
+    @Test("NO_SESSION")
+    func noSession() throws {
+        let index = try VectorValue.file("records")["responder_session_index"].number
+        for entry in try file["no_session"].list {
+            let name = try entry["name"].text
+            var isObeyed = false
+            let found = try refusal {
+                let message = try entry["bytes"].parsed { try NoSession(parsing: $0) }
+                isObeyed = UInt64(message.sessionIndex) == index
+            }
+            #expect(!isObeyed, "\(name)")
+            #expect(try found == (entry["refusal"].text == "ignored" ? "accepted" : "malformed"), "\(name)")
+        }
+    }
+
+    @Test("items that do not fit their message")
+    func items() throws {
+        for entry in try file["items"].list {
+            let name = try entry["name"].text
+            let message = try entry["bytes"].bytes
+            let isRelay = try entry["relay"].flag
+            let found = try refusal {
+                var offset = 0
+                while let place = try CarrierItem.next(in: message.span.rawBytes, at: offset, fromRelay: isRelay) {
+                    offset = place.payload.upperBound
+                }
+            }
+            #expect(try found == entry["refusal"].text, "\(name)")
         }
     }
 

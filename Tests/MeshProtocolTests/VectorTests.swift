@@ -18,10 +18,17 @@ struct VectorTests {
             #expect(try identity.publicIdentity.bytes == entry["public_identity"].bytes)
             #expect(try identity.id.bytes == entry["peer_id"].bytes)
             #expect(try identity.id.description == entry["peer_id_text"].text)
+            for text in ["peer_id_text", "peer_id_text_upper_case"] {
+                #expect(try PeerID(text: entry[text].text) == identity.id)
+            }
             for token in try entry["reset_tokens"].list {
                 let index = UInt32(try token["session_index"].number)
                 #expect(try identity.resetToken(for: index) == token["token"].bytes)
             }
+        }
+        for entry in try file["refused_texts"].list {
+            let name = try entry["name"].text
+            #expect(PeerID(text: try entry["text"].text) == nil, "\(name)")
         }
         #expect(try file["signatures"].list.count == SignaturePurpose.allCases.count)
         for entry in try file["signatures"].list {
@@ -40,10 +47,16 @@ struct VectorTests {
             let decoded = try entry["decoded"]
             #expect(try UInt64(parameters.sessionIndex) == decoded["session_index"].number)
             #expect(try UInt64(parameters.mtu) == decoded["mtu"].number)
+            #expect(try UInt64(parameters.lanes) == decoded["lanes"].number)
+            #expect(try UInt64(parameters.superframeKinds) == decoded["superframe_kinds"].number)
+            #expect(try parameters.supportsDirect == decoded["supports_direct"].flag)
             #expect(try parameters.resetToken == decoded["reset_token"].bytes)
             #expect(try parameters.homeRelays.count == decoded["home_relays"].list.count)
             #expect(try parameters.candidates.count == decoded["candidates"].list.count)
-            if try entry["name"].text != "with unknown parts" { #expect(parameters.bytes == bytes) }
+            for (candidate, listed) in zip(parameters.candidates, try decoded["candidates"].list) {
+                try Self.expect(candidate, is: listed)
+            }
+            #expect(try (parameters.bytes == bytes) == entry["encodes_again"].flag)
         }
         for entry in try file["refused"].list {
             let name = try entry["name"].text
@@ -51,6 +64,22 @@ struct VectorTests {
             #expect(throws: WireError.self, "\(name)") {
                 try SessionParameters(parsing: bytes.span.rawBytes)
             }
+        }
+    }
+
+    static func expect(_ candidate: Candidate, is listed: VectorValue) throws {
+        #expect(try UInt64(candidate.source.rawValue) == listed["source"].number)
+        #expect(try UInt64(candidate.transport.rawValue) == listed["transport"].number)
+        #expect(try candidate.endpoint.address.bytes == listed["address"].bytes)
+        #expect(try UInt64(candidate.endpoint.port) == listed["port"].number)
+    }
+
+    /// The segments that carry a stream of these bytes.
+    static func segments(of bytes: [UInt8]) -> [StreamSegment] {
+        stride(from: 0, to: bytes.count, by: 1000).enumerated().map { number, offset in
+            StreamSegment(
+                transmission: UInt32(number), offset: UInt64(offset),
+                data: Array(bytes[offset..<min(offset + 1000, bytes.count)]))
         }
     }
 
@@ -162,28 +191,47 @@ struct VectorTests {
         let plain = try VectorValue.file("handshakes").list[0]
         var windows = ["initiator": ReplayWindow(), "responder": ReplayWindow()]
         for entry in try file["records"].list {
-            let record = try entry["record"].bytes
+            let header = try Self.open(entry, epochs: [plain, rotation]).header
             let sender = try entry["from"].text
-            let header = try RecordHeader(parsing: record.span.rawBytes)
-            #expect(try UInt64(header.epoch) == entry["epoch"].number)
-            #expect(try header.counter == entry["counter"].number)
-            #expect(try UInt64(header.receiverIndex) == entry["receiver_index"].number)
-            let keys = header.epoch == 0 ? plain : rotation
-            let key = try AEADKey(keys["record_key_\(sender)"].secret)
-            var opened = record
-            let count = Self.edit(&opened) {
-                key.open(&$0, headerByteCount: 16, nonceHigh: 0, nonceLow: header.counter)
-            }
-            let content = try entry["content"].bytes
-            #expect(count == content.count)
-            #expect(Array(opened[16..<16 + content.count]) == content)
             let isNew = windows[sender]?.insert(header.counter)
             #expect(isNew == true)
-            Self.edit(&opened) {
-                key.seal(
-                    &$0, headerByteCount: 16, contentByteCount: content.count, nonceHigh: 0, nonceLow: header.counter)
-            }
-            #expect(opened == record)
+        }
+    }
+
+    /// Opens a listed record with the keys of its epoch and seals it again to the same bytes.
+    static func open(
+        _ entry: VectorValue, epochs: [VectorValue]
+    ) throws -> Opened {
+        let record = try entry["record"].bytes
+        let header = try RecordHeader(parsing: record.span.rawBytes)
+        #expect(try UInt64(header.epoch) == entry["epoch"].number)
+        #expect(try UInt64(header.pathGeneration) == entry["path_generation"].number)
+        #expect(try header.counter == entry["counter"].number)
+        #expect(try UInt64(header.receiverIndex) == entry["receiver_index"].number)
+        let key = try AEADKey(epochs[Int(header.epoch)]["record_key_\(entry["from"].text)"].secret)
+        var opened = record
+        let count = edit(&opened) { key.open(&$0, headerByteCount: 16, nonceHigh: 0, nonceLow: header.counter) }
+        let content = try entry["content"].bytes
+        #expect(count == content.count)
+        #expect(Array(opened[16..<16 + content.count]) == content)
+        edit(&opened) {
+            key.seal(
+                &$0, headerByteCount: 16, contentByteCount: content.count, nonceHigh: 0, nonceLow: header.counter)
+        }
+        #expect(opened == record)
+        return Opened(header: header, content: content, record: record)
+    }
+
+    /// A listed record and its content, kind byte first.
+    struct Opened {
+        let header: RecordHeader
+        let content: [UInt8]
+        let record: [UInt8]
+
+        /// Parses the content behind the kind byte.
+        func parsed<Result>(_ parse: (RawSpan) throws -> Result) throws -> Result {
+            let bytes = content
+            return try parse(bytes.span.rawBytes.extracting(1...))
         }
     }
 
@@ -240,7 +288,9 @@ struct VectorTests {
         for entry in try file["messages"].list {
             let name = try entry["name"].text
             let bytes = try entry["bytes"].bytes
-            #expect(try RelayMessage(parsing: bytes.span.rawBytes).bytes == bytes, "\(name)")
+            let message = try RelayMessage(parsing: bytes.span.rawBytes)
+            #expect(message.bytes == bytes, "\(name)")
+            if case .welcome(let welcome) = message { try expect(welcome, is: entry["decoded"]) }
         }
         for entry in try file["malformed"].list {
             let name = try entry["name"].text
@@ -249,5 +299,13 @@ struct VectorTests {
                 try RelayMessage(parsing: bytes.span.rawBytes)
             }
         }
+    }
+
+    private func expect(_ welcome: RelayWelcome, is listed: VectorValue) throws {
+        #expect(try welcome.observedEndpoint.address.bytes == listed["address"].bytes)
+        #expect(try UInt64(welcome.observedEndpoint.port) == listed["port"].number)
+        #expect(try UInt64(welcome.stunPort) == listed["stun_port"].number)
+        #expect(try UInt64(welcome.payloadByteCountMax) == listed["payload_byte_count_max"].number)
+        #expect(try UInt64(welcome.peersMax) == listed["peers_max"].number)
     }
 }

@@ -40,8 +40,23 @@ struct Cast {
     func file() throws -> JSON {
         .object([
             ("identities", .list(all.map(Self.entry))),
+            ("refused_texts", .list(refusedTexts.map { .object([("name", .text($0)), ("text", .text($1))]) })),
             ("signatures", .list(try SignaturePurpose.allCases.map(signature))),
         ])
+    }
+
+    /// Texts that are no peer ID.
+    private var refusedTexts: [(name: String, text: String)] {
+        let good = alice.id.description
+        // The last character stands for one bit and four of padding: of a pair of letters, the second has padding set.
+        let padded = good.hasSuffix("a") ? "b" : "r"
+        return [
+            ("the lowest padding bit is set", good.dropLast() + padded),
+            ("the highest padding bit is set", good.dropLast() + (good.hasSuffix("a") ? "i" : "y")),
+            ("51 characters", String(good.dropLast())), ("53 characters", good + "a"),
+            ("with the digit 1", "1" + good.dropFirst()), ("with a hyphen", "-" + good.dropFirst()),
+            ("with a padding character", good.dropLast() + "="),
+        ]
     }
 
     private static func entry(_ name: String, _ identity: Identity) -> JSON {
@@ -53,6 +68,7 @@ struct Cast {
             ("public_identity", .bytes(identity.publicIdentity.bytes)),
             ("peer_id", .bytes(identity.id.bytes)),
             ("peer_id_text", .text(identity.id.description)),
+            ("peer_id_text_upper_case", .text(identity.id.description.uppercased())),
             (
                 "reset_tokens",
                 .list(

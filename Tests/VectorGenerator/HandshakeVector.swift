@@ -81,10 +81,11 @@ struct HandshakeVector {
     }
 
     /// RESPONSE with other content, sealed as it should be.
-    func response(sealing content: ResponseContent) throws -> Response {
+    func response(sealing content: [UInt8]) throws -> [UInt8] {
         Response(
             sessionIdentifier: challenge.sessionIdentifier, ciphertext: ciphertext,
-            sealed: try keys.responseKey().sealOnce(content.bytes, associated: keys.th1))
+            sealed: try keys.responseKey().sealOnce(content, associated: keys.th1)
+        ).bytes
     }
 
     func entry(initiatorName: String, responderName: String) throws -> JSON {
@@ -147,18 +148,20 @@ struct HandshakeVector {
                         .object([("relay_id", .bytes($0.id.bytes)), ("url", .text($0.url))])
                     })
             ),
-            (
-                "candidates",
-                .list(
-                    parameters.candidates.map {
-                        .object([
-                            ("source", .number(UInt64($0.source.rawValue))),
-                            ("transport", .number(UInt64($0.transport.rawValue))),
-                            ("address", .bytes($0.endpoint.address.bytes)),
-                            ("port", .number(UInt64($0.endpoint.port))),
-                        ])
-                    })
-            ),
+            ("candidates", decoded(parameters.candidates)),
         ])
+    }
+
+    /// Candidates field by field.
+    static func decoded(_ candidates: [Candidate]) -> JSON {
+        .list(
+            candidates.map {
+                .object([
+                    ("source", .number(UInt64($0.source.rawValue))),
+                    ("transport", .number(UInt64($0.transport.rawValue))),
+                    ("address", .bytes($0.endpoint.address.bytes)),
+                    ("port", .number(UInt64($0.endpoint.port))),
+                ])
+            })
     }
 }

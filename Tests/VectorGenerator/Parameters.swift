@@ -67,12 +67,43 @@ enum Parameters {
         ]
     }
 
+    /// Candidates of kinds that a later release may add, or that do not parse.
+    static let skipped: [(name: String, bytes: [UInt8])] = [
+        ("of source 5", [5, 1, 4, 0, 1, 192, 0, 2, 8]),
+        ("of transport 9", [1, 9, 4, 0, 1, 192, 0, 2, 8]),
+        ("of family 5", [1, 1, 5, 0, 1, 192, 0, 2, 8]),
+        ("a byte too long", [1, 1, 4, 0, 1, 192, 0, 2, 8, 0]),
+        ("a byte too short", [1, 1, 4, 0, 1, 192, 0, 2]),
+    ]
+
+    /// The same fields, the last first.
+    private static func reversed(_ bytes: [UInt8]) -> [UInt8] {
+        var result: [UInt8] = []
+        var offset = 0
+        while offset < bytes.count {
+            let end = offset + 4 + Int(bytes[offset + 2]) << 8 + Int(bytes[offset + 3])
+            result = bytes[offset..<end] + result
+            offset = end
+        }
+        return result
+    }
+
     static func file(_ cast: Cast) throws -> JSON {
-        let accepted: [(String, [UInt8])] = [
-            ("required only", plain(cast.alice, index: 0x0102_0304).bytes),
+        let required = plain(cast.alice, index: 0x0102_0304).bytes
+        // Types 6 and 7 lie at 33 and 38 and have 5 bytes each.
+        let withoutDefaults = Array(required[..<33] + required[43...])
+        var accepted: [(String, [UInt8])] = [
+            ("required only", required),
             ("everything", full(cast.alice, index: .max, relay: cast.relay.id).bytes),
             ("with unknown parts", extended(full(cast.bob, index: 1, relay: cast.relay.id))),
+            ("types 6 and 7 absent", withoutDefaults),
+            ("in reverse order", reversed(required)),
+            ("takes direct paths: 255", Array(required[..<32] + [0xFF] + required[33...])),
         ]
+        for (name, bytes) in skipped { accepted.append(("to skip: a candidate \(name)", required + field(10, bytes))) }
+        let most = (0..<32).flatMap { field(10, [1, 2, 4, 0, 1, 192, 0, 2, UInt8($0)]) }
+        let uncounted = skipped.flatMap { field(10, $0.bytes) }
+        accepted.append(("to skip: candidates before and behind 32 good ones", required + uncounted + most + uncounted))
         return .object([
             (
                 "accepted",
@@ -80,6 +111,10 @@ enum Parameters {
                     try accepted.map { name, bytes in
                         .object([
                             ("name", .text(name)), ("bytes", .bytes(bytes)),
+                            (
+                                "encodes_again",
+                                .flag(try SessionParameters(parsing: bytes.span.rawBytes).bytes == bytes)
+                            ),
                             ("decoded", try HandshakeVector.decoded(bytes)),
                         ])
                     })

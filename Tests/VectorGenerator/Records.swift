@@ -65,10 +65,13 @@ struct Records {
                 fromInitiator: false, counter: 2,
                 [ContentKind.streamAcknowledgement.rawValue] + acknowledgement.bytes),
             try seal(counter: 70_000, pathGeneration: 3, Self.ping(1)),
+            // The oldest that the window still takes: 65,536 below the next.
+            try seal(counter: 4465, Self.ping(3)),
             try seal(epoch: 1, counter: 70_001, Self.ping(2)),
             try seal(fromInitiator: false, epoch: 1, counter: 3, Self.pong(2)),
             try seal(epoch: 0, counter: 69_999, Self.frame(byteCount: 60)),
             try seal(epoch: 1, counter: 1 << 40, Self.frame(byteCount: 60)),
+            try seal(epoch: 1, counter: 1 << 40 + 1 - 65_536, Self.frame(byteCount: 60)),
         ]
     }
 
@@ -117,7 +120,7 @@ struct Records {
         ])
     }
 
-    private static func entry(_ record: Record) -> JSON {
+    static func entry(_ record: Record) -> JSON {
         .object([
             ("from", record.fromInitiator ? "initiator" : "responder"),
             ("epoch", .number(UInt64(record.header.epoch))),

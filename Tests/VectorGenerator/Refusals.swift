@@ -8,12 +8,16 @@ struct Refusals {
     let cast: Cast
     let handshake: HandshakeVector
     let records: Records
+    let rotation: Rotation
     let relay: RelayMessages
 
-    private struct Entry {
+    /// A message that must be refused.
+    struct Entry {
         var name: String
         var bytes: [UInt8]
         var refusal: String
+        /// What else the receiver needs to know, where it is not the same for all.
+        var more: [(String, JSON)] = []
     }
 
     func file() throws -> JSON {
@@ -22,33 +26,50 @@ struct Refusals {
             ("hello", Self.list(try hellos())),
             ("challenge", Self.list(try challenges())),
             ("response", Self.list(try responses())),
-            ("established", Self.list(establisheds())),
+            ("established", Self.list(try establisheds())),
             ("record", .list(try recordSequences())),
+            ("reset", Self.list(resets())),
+            ("no_session", Self.list(noSessions())),
+            ("items", Self.list(items())),
+            ("rekey_request", Self.list(try rotations.requests())),
+            ("rekey_reply", Self.list(try rotations.replies())),
+            ("stream", .list(rotations.streams().map { Self.json($1, [("to", .text($0))]) })),
+            (
+                "segment",
+                .list(
+                    rotations.segments().map {
+                        .object([
+                            ("name", .text($0)), ("segment", .bytes($1)), ("acknowledgement", .bytes($2)),
+                        ])
+                    })
+            ),
             ("relay_challenge", Self.list(try relayChallenges())),
             ("relay_proof", Self.list(try relayProofs())),
         ])
     }
 
-    private static func list(_ entries: [Entry]) -> JSON {
-        .list(
-            entries.map {
-                .object([("name", .text($0.name)), ("refusal", .text($0.refusal)), ("bytes", .bytes($0.bytes))])
-            })
+    private var rotations: RotationRefusals { RotationRefusals(handshake: handshake, rotation: rotation) }
+
+    private static func list(_ entries: [Entry]) -> JSON { .list(entries.map { json($0, $0.more) }) }
+
+    private static func json(_ entry: Entry, _ more: [(String, JSON)]) -> JSON {
+        .object(
+            [("name", .text(entry.name)), ("refusal", .text(entry.refusal))] + more + [("bytes", .bytes(entry.bytes))])
     }
 
-    private static func flipped(_ bytes: [UInt8], at offset: Int) -> [UInt8] {
+    static func flipped(_ bytes: [UInt8], at offset: Int) -> [UInt8] {
         var result = bytes
         result[offset] ^= 1
         return result
     }
 
-    private static func replaced(_ bytes: [UInt8], at offset: Int, with value: UInt8) -> [UInt8] {
+    static func replaced(_ bytes: [UInt8], at offset: Int, with value: UInt8) -> [UInt8] {
         var result = bytes
         result[offset] = value
         return result
     }
 
-    /// To bob, over a channel that the relay opened to alice.
+    /// To bob, over a channel that the relay opened to alice, or to whom the entry names.
     private func hellos() throws -> [Entry] {
         let good = handshake.hello.bytes
         let share = handshake.initiatorAgreement.share
@@ -76,6 +97,10 @@ struct Refusals {
                 name: "by mallory",
                 bytes: try HandshakeVector.hello("by mallory", cast.mallory, to: cast.bob.id, share: share).bytes,
                 refusal: "wrong_source"),
+            Entry(
+                name: "by mallory, on mallory's channel",
+                bytes: try HandshakeVector.hello("by mallory", cast.mallory, to: cast.bob.id, share: share).bytes,
+                refusal: "unknown_peer", more: [("channel", "mallory")]),
             Entry(
                 name: "by bob himself",
                 bytes: try HandshakeVector.hello("by bob", cast.bob, to: cast.bob.id, share: share).bytes,
@@ -106,15 +131,22 @@ struct Refusals {
             Entry(
                 name: "encapsulation key not reduced",
                 bytes: try made(cast.bob, key: [UInt8](repeating: 0xFF, count: 1568)), refusal: "malformed_key"),
+            Entry(name: "for another HELLO", bytes: Self.flipped(good, at: 4), refusal: "unexpected"),
             Entry(name: "one byte too few", bytes: good.dropLast(), refusal: "malformed"),
         ]
     }
 
-    /// To bob, who sent the challenge of the handshake.
+    /// To bob, who sent the challenge of the handshake, or the entry's.
     private func responses() throws -> [Entry] {
         let good = handshake.response.bytes
-        var badSignature = handshake.responseContent
-        badSignature.signature = Self.flipped(badSignature.signature, at: badSignature.signature.count - 1)
+        var badEd25519 = handshake.responseContent
+        badEd25519.signature = Self.flipped(badEd25519.signature, at: badEd25519.signature.count - 1)
+        var badMLDSA = handshake.responseContent
+        badMLDSA.signature = Self.flipped(badMLDSA.signature, at: 0)
+        var notSigned = handshake.responseContent
+        // The last byte of the MTU, type 2.
+        notSigned.parameters = Self.flipped(notSigned.parameters, at: 13)
+        let content = handshake.responseContent.bytes
         let parameters = Array(handshake.initiatorParameters.dropLast(20))
         let noToken = ResponseContent(
             parameters: parameters,
@@ -124,20 +156,122 @@ struct Refusals {
             Entry(name: "ciphertext altered", bytes: Self.flipped(good, at: 20), refusal: "bad_tag"),
             Entry(name: "sealed part altered", bytes: Self.flipped(good, at: 1588), refusal: "bad_tag"),
             Entry(
-                name: "only the Ed25519 signature is bad", bytes: try handshake.response(sealing: badSignature).bytes,
+                name: "only the ML-DSA-87 signature is bad", bytes: try handshake.response(sealing: badMLDSA.bytes),
                 refusal: "bad_signature"),
             Entry(
-                name: "parameters without reset token", bytes: try handshake.response(sealing: noToken).bytes,
+                name: "only the Ed25519 signature is bad", bytes: try handshake.response(sealing: badEd25519.bytes),
+                refusal: "bad_signature"),
+            Entry(
+                name: "other parameters than were signed", bytes: try handshake.response(sealing: notSigned.bytes),
+                refusal: "bad_signature"),
+            Entry(
+                name: "parameters without reset token", bytes: try handshake.response(sealing: noToken.bytes),
                 refusal: "malformed"),
+            Entry(
+                name: "content with a byte too many", bytes: try handshake.response(sealing: content + [0]),
+                refusal: "malformed"),
+            Entry(
+                name: "content with a byte too few", bytes: try handshake.response(sealing: content.dropLast()),
+                refusal: "malformed"),
+            Entry(
+                name: "content whose parameters reach beyond it",
+                bytes: try handshake.response(sealing: Self.replaced(content, at: 0, with: 0x20)),
+                refusal: "malformed"),
+            Entry(name: "for another session", bytes: Self.flipped(good, at: 4), refusal: "unexpected"),
             Entry(name: "too short", bytes: Array(good[..<6296]), refusal: "malformed"),
+            Entry(
+                name: "too long", bytes: good + [UInt8](repeating: 0, count: 14_490 - good.count), refusal: "malformed"),
+            try responseToWeakShare(),
         ]
     }
 
-    private func establisheds() -> [Entry] {
+    /// HELLO itself is in order and answered; its share is looked at when RESPONSE comes.
+    private func responseToWeakShare() throws -> Entry {
+        let hello = try HandshakeVector.hello(
+            "weak share", cast.alice, to: cast.bob.id, share: [UInt8](repeating: 0, count: 32))
+        let challenge = try HandshakeVector.challenge(
+            "weak share", cast.bob, to: hello, encapsulationKey: handshake.challenge.encapsulationKey,
+            share: handshake.challenge.share)
+        let response = Response(
+            sessionIdentifier: challenge.sessionIdentifier, ciphertext: handshake.ciphertext,
+            sealed: handshake.response.sealed)
+        return Entry(
+            name: "share of only zeros in HELLO", bytes: response.bytes, refusal: "weak_share",
+            more: [("hello", .bytes(hello.bytes)), ("challenge", .bytes(challenge.bytes))])
+    }
+
+    private func establisheds() throws -> [Entry] {
         let good = handshake.established.bytes
+        let parameters = handshake.responderParameters
+        func sealing(_ parameters: [UInt8]) throws -> [UInt8] {
+            Established(
+                sessionIdentifier: handshake.challenge.sessionIdentifier,
+                sealed: try handshake.keys.establishedKey().sealOnce(parameters, associated: handshake.th2)
+            ).bytes
+        }
         return [
             Entry(name: "sealed part altered", bytes: Self.flipped(good, at: 20), refusal: "bad_tag"),
+            Entry(name: "no parameters", bytes: try sealing([]), refusal: "malformed"),
+            Entry(
+                name: "parameters without reset token", bytes: try sealing(parameters.dropLast(20)),
+                refusal: "malformed"),
+            Entry(
+                name: "session index 0", bytes: try sealing(parameters[..<4] + [0, 0, 0, 0] + parameters[8...]),
+                refusal: "malformed"),
+            Entry(name: "for another session", bytes: Self.flipped(good, at: 4), refusal: "unexpected"),
             Entry(name: "too short", bytes: Array(good[..<35]), refusal: "malformed"),
+            Entry(
+                name: "too long", bytes: good + [UInt8](repeating: 0, count: 8_229 - good.count), refusal: "malformed"),
+        ]
+    }
+
+    /// To alice in a session of the handshake. What is ignored is in order, but is not about this session.
+    private func resets() -> [Entry] {
+        let index = records.responderIndex
+        let good = SessionReset(sessionIndex: index, token: cast.bob.resetToken(for: index)).bytes
+        let other = SessionReset(sessionIndex: index, token: cast.bob.resetToken(for: index ^ 1)).bytes
+        let unknown = SessionReset(sessionIndex: index ^ 1, token: cast.bob.resetToken(for: index ^ 1)).bytes
+        return (1...3).map {
+            Entry(name: "byte \($0) is not 0", bytes: Self.replaced(good, at: $0, with: 1), refusal: "malformed")
+        } + [
+            Entry(name: "one byte too few", bytes: good.dropLast(), refusal: "malformed"),
+            Entry(name: "one byte too many", bytes: good + [0], refusal: "malformed"),
+            Entry(name: "last byte of the token altered", bytes: Self.flipped(good, at: 23), refusal: "ignored"),
+            Entry(name: "the token of another index", bytes: other, refusal: "ignored"),
+            Entry(name: "an index that no session has", bytes: unknown, refusal: "ignored"),
+        ]
+    }
+
+    /// To alice by a relay's channel of bob.
+    private func noSessions() -> [Entry] {
+        let good = NoSession(sessionIndex: records.responderIndex).bytes
+        return (1...3).map {
+            Entry(name: "byte \($0) is not 0", bytes: Self.replaced(good, at: $0, with: 1), refusal: "malformed")
+        } + [
+            Entry(name: "one byte too few", bytes: good.dropLast(), refusal: "malformed"),
+            Entry(name: "one byte too many", bytes: good + [0], refusal: "malformed"),
+            Entry(
+                name: "an index that no session has", bytes: NoSession(sessionIndex: records.responderIndex ^ 1).bytes,
+                refusal: "ignored"),
+        ]
+    }
+
+    /// Whole WebSocket messages; each closes the connection.
+    private func items() -> [Entry] {
+        let payload = NoSession(sessionIndex: 1).bytes
+        let toRelay = CarrierItem.relayItem(channel: 7, payload: payload)
+        let toNode = CarrierItem.directItem(payload: payload)
+        func entry(_ name: String, _ bytes: [UInt8], isRelay: Bool) -> Entry {
+            Entry(name: name, bytes: bytes, refusal: "malformed", more: [("relay", .flag(isRelay))])
+        }
+        return [
+            entry("relay: a count of 0", [0, 0, 0, 0, 0, 7], isRelay: true),
+            entry("relay: behind a good item, a count of 0", toRelay + [0, 0, 0, 0, 0, 7], isRelay: true),
+            entry("relay: the item reaches beyond the message", toRelay.dropLast(), isRelay: true),
+            entry("relay: the header is cut short", toRelay + [0, 1, 0, 0, 0], isRelay: true),
+            entry("direct: a count of 0", [0, 0], isRelay: false),
+            entry("direct: the item reaches beyond the message", toNode.dropLast(), isRelay: false),
+            entry("direct: half a count is left over", toNode + [0], isRelay: false),
         ]
     }
 
@@ -146,6 +280,8 @@ struct Refusals {
         let first = try records.seal(counter: 10, Records.ping(1))
         let late = try records.seal(counter: 70_000, Records.ping(2))
         let good = first.bytes
+        let oldest = try records.seal(counter: 4465, Records.ping(4)).bytes
+        let last = try records.seal(counter: .max - 1, Records.ping(5)).bytes
         func entry(_ name: String, _ refusal: String, _ bytes: [UInt8], before: [[UInt8]] = []) -> JSON {
             .object([
                 ("name", .text(name)), ("refusal", .text(refusal)), ("before", .list(before.map(JSON.bytes))),
@@ -162,8 +298,13 @@ struct Refusals {
             entry("an index nobody has", "unknown_session", Self.flipped(good, at: 4)),
             entry("the same record again", "replayed", good, before: [good]),
             entry(
-                "65,537 counters old", "replayed", try records.seal(counter: 4463, Records.ping(3)).bytes,
+                "65,537 counters below the next", "replayed", try records.seal(counter: 4464, Records.ping(3)).bytes,
                 before: [late.bytes]),
+            entry("65,536 counters below the next, again", "replayed", oldest, before: [late.bytes, oldest]),
+            entry("counter 2^64 - 1", "replayed", try records.seal(counter: .max, Records.ping(3)).bytes),
+            entry("counter 2^64 - 2, again", "replayed", last, before: [last]),
+            entry("kind 0", "unknown_content", try records.seal(counter: 17, [0]).bytes),
+            entry("kind 12", "unknown_content", try records.seal(counter: 18, [0x0C, 0]).bytes),
             entry("slice of 2 bytes", "malformed_content", try records.seal(counter: 12, [2, 0, 0]).bytes),
             entry(
                 "ping of 7 bytes", "malformed_content", try records.seal(counter: 13, [5, 0, 0, 0, 0, 0, 0, 0]).bytes),

@@ -91,7 +91,33 @@ struct RelayMessages {
             ("REPLACED", .replaced(instance: Self.instance)),
         ]
         return named.compactMap { name, message in
-            message.map { .object([("name", .text(name)), ("bytes", .bytes($0.bytes))]) }
+            message.map {
+                .object([
+                    ("name", .text(name)), ("decoded", Self.decoded($0)), ("bytes", .bytes($0.bytes)),
+                ])
+            }
+        }
+    }
+
+    /// The fields behind the type. Proofs are listed on their own.
+    private static func decoded(_ message: RelayMessage) -> JSON {
+        switch message {
+        case .challenge, .proof, .draining: .object([])
+        case .welcome(let welcome):
+            .object([
+                ("address", .bytes(welcome.observedEndpoint.address.bytes)),
+                ("port", .number(UInt64(welcome.observedEndpoint.port))),
+                ("stun_port", .number(UInt64(welcome.stunPort))),
+                ("payload_byte_count_max", .number(UInt64(welcome.payloadByteCountMax))),
+                ("peers_max", .number(UInt64(welcome.peersMax))),
+            ])
+        case .refused(let refusal): .object([("reason", .number(UInt64(refusal.reason.rawValue)))])
+        case .namePeers(let peers), .forgetPeers(let peers):
+            .object([("peers", .list(peers.map { .bytes($0.bytes) }))])
+        case .channelOpened(let channel, let peer):
+            .object([("channel", .number(UInt64(channel))), ("peer", .bytes(peer.bytes))])
+        case .channelClosed(let channel): .object([("channel", .number(UInt64(channel)))])
+        case .replaced(let instance): .object([("instance", .bytes(instance))])
         }
     }
 
@@ -110,6 +136,8 @@ struct RelayMessages {
             ("REFUSED with an unknown reason", [4, 7]),
             ("DRAINING with a byte too many", [9, 0]),
             ("WELCOME with address family 5", [3, 5] + [UInt8](repeating: 0, count: 14)),
+            ("WELCOME with address family 6 and 4 bytes of address", [3, 6] + [UInt8](repeating: 0, count: 14)),
+            ("CLOSED with a channel of 3 bytes", [8, 0, 0, 1]),
         ]
     }
 }

@@ -24,7 +24,8 @@ struct VectorGenerator {
         let records = Records(
             initiatorIndex: initiatorIndex, responderIndex: responderIndex, epochs: [plain.epoch, rotation.secrets])
         let relay = try RelayMessages(cast)
-        let refusals = Refusals(cast: cast, handshake: plain, records: records, relay: relay)
+        let refusals = Refusals(
+            cast: cast, handshake: plain, records: records, rotation: rotation, relay: relay)
 
         let files: [(name: String, content: JSON)] = [
             ("identities", try cast.file()),
@@ -39,6 +40,7 @@ struct VectorGenerator {
             ("records", try records.file(cast)),
             ("rotation", rotation.file()),
             ("relay", try relay.file()),
+            ("paths", try Paths(cast: cast, records: records).file()),
             ("refusals", try refusals.file()),
         ]
         for file in files {

@@ -121,6 +121,18 @@ def peer_id_text(identifier):
     return "".join("abcdefghijklmnopqrstuvwxyz234567"[bits >> (5 * place) & 31] for place in range(51, -1, -1))
 
 
+def peer_id_from_text(text):
+    value = 0
+    for character in text.lower():
+        digit = "abcdefghijklmnopqrstuvwxyz234567".find(character)
+        if digit < 0:
+            raise Refused("malformed")
+        value = value << 5 | digit
+    if len(text) != 52 or value & 15:
+        raise Refused("malformed")
+    return (value >> 4).to_bytes(32, "big")
+
+
 class Identity:
     def __init__(self, mldsa_seed, ed25519_seed):
         self.seeds = mldsa_seed + ed25519_seed
@@ -422,14 +434,61 @@ class ReplayWindow:
         self.next = max(self.next, counter + 1)
 
 
+def parse_path_content(content):
+    """The fields of a content that docs/PROTOCOL-paths.md describes, kind byte first."""
+    kind, reader = content[0], Reader(content[1:])
+    try:
+        return parse_path_fields(kind, reader)
+    except Refused as reason:
+        raise Refused("malformed_content" if str(reason) == "malformed" else str(reason)) from None
+
+
+def parse_path_fields(kind, reader):
+    if kind == 2:
+        return parse_slice(reader)
+    if kind == 7:
+        fields = {"generation": reader.number(1), "old_path_dead": bool(reader.number(1) & 1)}
+        fields["frames"] = reader.number(8)
+    elif kind == 8:
+        fields = {"path_id": reader.number(4), "challenge": reader.take(8).hex(), "byte_count": len(reader.data)}
+        reader.take(31 - 12)
+        reader.rest()
+    elif kind == 9:
+        fields = {"path_id": reader.number(4), "challenge": reader.take(8).hex()}
+        family = reader.number(1)
+        if family not in (4, 6):
+            raise Refused("malformed")
+        fields.update(port=reader.number(2), address=reader.take(4 if family == 4 else 16).hex())
+        fields["byte_count"] = len(reader.data)
+        reader.rest()
+    elif kind == 10:
+        fields, flags = {"number": reader.number(8)}, reader.number(1)
+        fields.update(last=bool(flags & 1), in_doubt=bool(flags & 2))
+    elif kind == 11:
+        fields = {name: reader.number(8) for name in ("number", "highest_counter", "frames", "long_frames")}
+    else:
+        raise Refused("unknown_content")
+    reader.end()
+    return fields
+
+
+def parse_slice(reader):
+    fields = {"number": reader.number(4), "offset": reader.number(2), "byte_count": reader.number(2)}
+    data = reader.rest()
+    if not data or len(data) >= fields["byte_count"] or fields["offset"] + len(data) > fields["byte_count"]:
+        raise Refused("malformed")
+    return {**fields, "data": data}
+
+
 def check_content(content, sent):
     kind, size = content[0], len(content) - 1
-    if kind not in (1, 2, 3, 4, 5, 6):
+    if 7 <= kind <= 11 or kind == 2:
+        parse_path_content(content)
+        return
+    fits = {1: True, 3: 13 <= size <= 1012, 4: size == 12, 5: size == 8, 6: size == 8}
+    if kind not in fits:
         raise Refused("unknown_content")
-    total = int.from_bytes(content[7:9], "big")
-    is_slice = size > 8 and size - 8 < total and int.from_bytes(content[5:7], "big") + size - 8 <= total
-    fits = {1: True, 2: is_slice, 3: 13 <= size <= 1012, 4: size == 12, 5: size == 8, 6: size == 8}[kind]
-    if not fits or (kind == 4 and int.from_bytes(content[5:13], "big") > sent):
+    if not fits[kind] or (kind == 4 and int.from_bytes(content[5:13], "big") > sent):
         raise Refused("malformed_content")
 
 
@@ -484,6 +543,33 @@ class StreamReceiver:
         return found
 
 
+MESSAGE_SIZES = {1: 6292, 2: 6292, 3: 1, 5: 0}
+
+
+def check_stream_message(message):
+    """Type, and candidates if there are any, of a whole message."""
+    kind, body = message[0], message[4:]
+    if kind in MESSAGE_SIZES and len(body) != MESSAGE_SIZES[kind]:
+        raise Refused("malformed")
+    if kind == 3 and body[0] not in (1, 2):
+        raise Refused("malformed")
+    return kind, decode_candidates(body) if kind == 4 else []
+
+
+def decode_candidates(body):
+    found, reader = [], Reader(body)
+    while reader.at < len(body):
+        kind = reader.number(2)
+        value = reader.take(reader.number(2))
+        try:
+            found += [decode_candidate(value)] if kind == 10 else []
+        except Refused:
+            pass
+    if len(found) > 32:
+        raise Refused("malformed")
+    return found
+
+
 # Section 10
 
 
@@ -498,12 +584,50 @@ class Rotation:
     def reply_hash(self, request, reply):
         return sha512(self.binding, request, reply[:1601])
 
+    def receive_request(self, request, initiator, private):
+        """What the responder checks; gives a ciphertext and both secrets."""
+        self.check(request)
+        verify(initiator, "shadowmesh v1 rekey request", self.request_hash(request), request[1601:])
+        kem_secret, ciphertext = encapsulate(request[1:1569])
+        return ciphertext, kem_secret, x25519(private, request[1569:1601])
+
+    def receive_reply(self, request, reply, responder, kem_seed, private):
+        """What the initiator checks; gives both secrets."""
+        self.check(reply)
+        verify(responder, "shadowmesh v1 rekey reply", self.reply_hash(request, reply), reply[1601:])
+        return decapsulate(kem_seed, reply[1:1569]), x25519(private, reply[1569:1601])
+
+    def check(self, body):
+        if len(body) != 6292:
+            raise Refused("malformed")
+        if body[0] != self.scope[-1]:
+            raise Refused("unexpected")
+
     def finish(self, kem_secret, x25519_secret, request, reply):
         chain = extract(self.chain, kem_secret + x25519_secret)
         context = sha512(self.scope, request, reply)
         return chain, {
             role: expand(chain, "shadowmesh v1 record " + role, context, 32) for role in ("initiator", "responder")
         }
+
+
+# Section 9
+
+
+def receive_reset(data, session_index, token):
+    reader = Reader(data)
+    reader.exactly(b"\x41\0\0\0")
+    index, found = reader.number(4), reader.take(16)
+    reader.end()
+    return index == session_index and hmac.compare_digest(found, token)
+
+
+def receive_no_session(data, session_index):
+    reader = Reader(data)
+    reader.exactly(b"\x42\0\0\0")
+    index = reader.number(4)
+    reader.end()
+    return index == session_index
 
 
 # Sections 11 and 12

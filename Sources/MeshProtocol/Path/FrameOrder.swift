@@ -1,5 +1,5 @@
-internal import MeshBase
-internal import MeshWire
+package import MeshBase
+package import MeshWire
 
 /// Puts the frames of one session direction in order while their sender moves from path to path.
 ///
@@ -12,7 +12,7 @@ internal import MeshWire
 ///
 /// Frames of an earlier generation come too late for their place and are delivered all the same. A slice of a frame takes
 /// a place as a frame does, and is joined with the others when it has its turn.
-struct FrameOrder: Sendable {
+package struct FrameOrder: Sendable {
     /// Shorter waits would give up on a path that is only a little slower (DESIGN section 7).
     static let waitNanosecondsMin: UInt64 = 250_000_000
     /// Added to each held frame's size: what keeping it costs, so that tiny frames cannot cost many times the limit.
@@ -21,9 +21,14 @@ struct FrameOrder: Sendable {
     private static let endsMax = 8
 
     /// The content of a record: a frame, or a slice of one.
-    struct Content: Sendable {
-        var isSlice: Bool
-        var bytes: [UInt8]
+    package struct Content: Sendable {
+        package var isSlice: Bool
+        package var bytes: [UInt8]
+
+        package init(isSlice: Bool, bytes: [UInt8]) {
+            self.isSlice = isSlice
+            self.bytes = bytes
+        }
     }
 
     private struct Held: Sendable {
@@ -43,11 +48,13 @@ struct FrameOrder: Sendable {
     /// Frames whose path was waited for in vain.
     private(set) var timeoutCount: UInt64 = 0
 
+    package init() {}
+
     /// How far `other` is ahead of the generation; negative when it is over.
     private func distance(_ other: UInt8) -> Int8 { Int8(bitPattern: other &- generation) }
 
     /// Whether a frame may be delivered at once; otherwise it is to be held.
-    mutating func mayDeliver(generation other: UInt8) -> Bool {
+    package mutating func mayDeliver(generation other: UInt8) -> Bool {
         let ahead = distance(other)
         if ahead == 0 { frameCount += 1 }
         if ahead < 0 { lateCount += 1 }
@@ -55,12 +62,12 @@ struct FrameOrder: Sendable {
     }
 
     /// Keeps a frame of a later generation.
-    mutating func hold(_ content: Content, generation other: UInt8, counter: UInt64, at now: Instant) {
+    package mutating func hold(_ content: Content, generation other: UInt8, counter: UInt64, at now: Instant) {
         held.append(Held(counter: counter, generation: other, heldAt: now, content: content))
     }
 
     /// Takes an END. Returns the frames that are free now.
-    mutating func received(_ end: PathEnd) -> [Content] {
+    package mutating func received(_ end: PathEnd) -> [Content] {
         let ahead = distance(end.generation)
         guard ahead >= 0 else { return [] }
         if end.isOldPathDead {
@@ -71,14 +78,14 @@ struct FrameOrder: Sendable {
     }
 
     /// Moves on as far as ENDs allow. Returns the frames that are free now.
-    mutating func advance() -> [Content] {
+    package mutating func advance() -> [Content] {
         var free: [Content] = []
         while let expected = ends[generation], frameCount >= expected { free += move(to: generation &+ 1) }
         return free
     }
 
     /// Gives up waiting when the wait is over. Returns the frames that are free now.
-    mutating func timedOut(waitNanoseconds: UInt64, at now: Instant) -> [Content] {
+    package mutating func timedOut(waitNanoseconds: UInt64, at now: Instant) -> [Content] {
         var free: [Content] = []
         while let due = deadline(waitNanoseconds: waitNanoseconds), now >= due { free += giveUp() }
         return free

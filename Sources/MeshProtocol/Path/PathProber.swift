@@ -1,4 +1,4 @@
-internal import MeshBase
+package import MeshBase
 internal import MeshCrypto
 internal import MeshWire
 
@@ -422,7 +422,7 @@ public enum DirectAttemptFailure: String, Sendable {
 
 extension Endpoint {
     /// Whether a datagram may be sent there on a peer's word: a unicast address that needs no zone, and a port.
-    func isUsable(allowsLoopback: Bool) -> Bool {
+    package func isUsable(allowsLoopback: Bool) -> Bool {
         let bytes = address.bytes
         guard port != 0 else { return false }
         if address.isVersion6 {

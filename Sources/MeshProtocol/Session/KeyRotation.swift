@@ -1,13 +1,13 @@
-internal import MeshBase
-internal import MeshCrypto
-internal import MeshWire
+package import MeshBase
+package import MeshCrypto
+package import MeshWire
 
 /// Rotation of a session's keys. Only the session's initiator starts one.
 ///
 ///     initiator:  idle --interval--> making --> awaiting reply --reply--> finishing --> idle
 ///                                                    | 60 s: the session ends
 ///     responder:  idle --request--> answering --> awaiting first record in the new epoch --> idle
-struct KeyRotation: Sendable {
+package struct KeyRotation: Sendable {
     /// The control stream sends again for far longer than any path is down before the session is given up.
     static let replyMilliseconds: UInt64 = 60_000
 
@@ -28,7 +28,7 @@ struct KeyRotation: Sendable {
     /// Completed rotations.
     private(set) var count: UInt64 = 0
 
-    init(
+    package init(
         role: SessionSecrets.Role, sessionIdentifier: [UInt8], chain: Secret, intervalMilliseconds: UInt64,
         at now: Instant
     ) {
@@ -53,7 +53,7 @@ struct KeyRotation: Sendable {
     }
 
     /// The initiator's work when a rotation is due.
-    mutating func start(
+    package mutating func start(
         sendEpoch: UInt8, identity: Identity, entropy: inout EntropySource, at now: Instant
     ) -> Work? {
         guard case .idle(let next?) = state, now >= next else { return nil }
@@ -70,13 +70,13 @@ struct KeyRotation: Sendable {
     }
 
     /// The request was made.
-    mutating func made(_ result: MakeRekeyRequest.Result, at now: Instant) {
+    package mutating func made(_ result: MakeRekeyRequest.Result, at now: Instant) {
         guard case .making = state else { return }
         state = .awaitingReply(result, deadline: now.advanced(milliseconds: Self.replyMilliseconds))
     }
 
     /// The responder's work for a request; `nil` for a request that breaks the protocol.
-    mutating func received(
+    package mutating func received(
         _ request: RekeyRequest, sendEpoch: UInt8, identity: Identity, remoteIdentity: PublicIdentity,
         entropy: inout EntropySource
     ) -> Work? {
@@ -103,7 +103,7 @@ struct KeyRotation: Sendable {
     }
 
     /// The initiator's work for a reply; `nil` for a reply to nothing.
-    mutating func received(_ reply: RekeyReply, remoteIdentity: PublicIdentity) -> Work? {
+    package mutating func received(_ reply: RekeyReply, remoteIdentity: PublicIdentity) -> Work? {
         guard case .awaitingReply(let pending, _) = state, reply.epoch == pending.request.epoch else { return nil }
         state = .finishing
         return .finishRekey(

@@ -131,9 +131,7 @@ public struct SessionParameters: Equatable, Sendable {
             let id = try reader.readPeerID()
             homeRelays.append(HomeRelay(id: id, url: try reader.readText(byteCountMax: HomeRelay.urlByteCountMax)))
         case .candidate:
-            guard candidates.count < Self.candidatesMax else { throw .invalidField(.count) }
-            // A kind of candidate that a later release may add is skipped, as an unknown type is.
-            if let candidate = try? Candidate(parsing: value) { candidates.append(candidate) }
+            try Self.add(value, to: &candidates)
             return
         }
         try reader.requireEnd()
@@ -148,10 +146,16 @@ public struct SessionParameters: Equatable, Sendable {
             let count = Int(try reader.readInteger(as: UInt16.self))
             let value = try reader.readBytes(count: count)
             guard type == Tag.candidate.rawValue else { continue }
-            guard list.count < candidatesMax else { throw .invalidField(.count) }
-            if let candidate = try? Candidate(parsing: value.span.rawBytes) { list.append(candidate) }
+            try add(value.span.rawBytes, to: &list)
         }
         return list
+    }
+
+    /// A kind of candidate that a later release may add is skipped, as an unknown type is, and not counted.
+    private static func add(_ value: RawSpan, to list: inout [Candidate]) throws(WireError) {
+        guard let candidate = try? Candidate(parsing: value) else { return }
+        guard list.count < candidatesMax else { throw .invalidField(.count) }
+        list.append(candidate)
     }
 
     /// A list of candidates as parameters hold it: type (2), byte count (2), candidate.
