@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """A node in Python, written from docs/PROTOCOL.md alone: meets a peer at a relay and answers ARP and ping.
 
+It takes no direct paths. Of docs/PROTOCOL-paths.md it does what also concerns such a node: it joins slices, keeps frames
+in order over the ENDs that come when its peer goes from one relay to another, and answers polls.
+
 Usage: node.py ROLE RELAY-HOST RELAY-PORT RELAY-ID PEER-ID ADDRESS SECONDS ROTATIONS
 ROLE is initiator or responder; IDs are in the text form. Ends with 0 when a session came about, a ping of the host
 behind the peer was answered, and ROTATIONS rotations of keys completed.
@@ -15,11 +18,14 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "Vectors"))
 
+import paths  # noqa: E402
 import shadowmesh as sm  # noqa: E402
 from websocket import Closed, WebSocket  # noqa: E402
 
 MAC = bytes.fromhex("02000000aa02")
 ROTATION_SECONDS = 1
+# Twice the round trip that a node takes for granted before it measured one would be 1 s; this relay is at hand.
+FRAME_WAIT_SECONDS = 0.25
 
 
 def seed(name):
@@ -28,13 +34,6 @@ def seed(name):
 
 def identity():
     return sm.Identity(seed("ML-DSA-87"), seed("Ed25519"))
-
-
-def from_text(text):
-    value = 0
-    for character in text:
-        value = value << 5 | "abcdefghijklmnopqrstuvwxyz234567".index(character)
-    return (value >> 4).to_bytes(32, "big")
 
 
 class Session:
@@ -51,7 +50,8 @@ class Session:
         self.stream, self.send_offset, self.transmission = sm.StreamReceiver(), 0, 0
         self.unacknowledged, self.sent_at = {}, 0
         self.pending, self.rotations, self.rotated_at = None, 0, time.monotonic()
-        self.pings_answered = 0
+        self.order, self.assembly, self.waiting, self.held_since = paths.Order(), paths.Assembly(), {}, None
+        self.frames, self.long_frames = 0, 0
 
     def send(self, content):
         header = sm.record_header(self.epoch, self.remote_index, self.counter)
@@ -76,6 +76,8 @@ class Session:
     def tick(self):
         if self.unacknowledged and time.monotonic() - self.sent_at > 1:
             self.segment(min(self.unacknowledged))
+        if self.held_since and time.monotonic() - self.held_since > FRAME_WAIT_SECONDS:
+            self.deliver(self.order.wait_is_over())
         due = time.monotonic() - self.rotated_at > ROTATION_SECONDS
         if self.role == "initiator" and self.pending is None and due:
             self.request()
@@ -90,24 +92,20 @@ class Session:
 
     def received_request(self, body):
         epoch, private = (self.epoch + 1) % 256, os.urandom(32)
-        if self.role != "responder" or len(body) != 6292 or body[0] != epoch:
-            raise sm.Refused("malformed")
+        if self.role != "responder":
+            raise sm.Refused("unexpected")
         rotation = sm.Rotation(self.chain, self.session, epoch)
-        sm.verify(self.peer_public, "shadowmesh v1 rekey request", rotation.request_hash(body), body[1601:])
-        kem_secret, ciphertext = sm.encapsulate(body[1:1569])
+        ciphertext, *secrets = rotation.receive_request(body, self.peer_public, private)
         reply = bytes([epoch]) + ciphertext + sm.x25519_share(private)
         reply += self.node.identity.sign("shadowmesh v1 rekey reply", rotation.reply_hash(body, reply))
-        self.chain, keys = rotation.finish(kem_secret, sm.x25519(private, body[1569:1601]), body, reply)
+        self.chain, keys = rotation.finish(*secrets, body, reply)
         self.receive_keys[epoch] = keys[self.other]
         self.upcoming = (epoch, keys[self.role])
         self.message(2, reply)
 
     def received_reply(self, reply):
         kem_seed, private, rotation, request = self.pending
-        if len(reply) != 6292 or reply[0] != request[0]:
-            raise sm.Refused("malformed")
-        sm.verify(self.peer_public, "shadowmesh v1 rekey reply", rotation.reply_hash(request, reply), reply[1601:])
-        secrets = sm.decapsulate(kem_seed, reply[1:1569]), sm.x25519(private, reply[1569:1601])
+        secrets = rotation.receive_reply(request, reply, self.peer_public, kem_seed, private)
         self.chain, keys = rotation.finish(*secrets, request, reply)
         self.receive_keys[reply[0]] = keys[self.other]
         self.pending = None
@@ -125,10 +123,15 @@ class Session:
             self.move_on(*self.upcoming)
             self.upcoming = None
         kind, body = content[0], content[1:]
-        if kind == 1:
-            answer = self.node.host(body)
-            if answer:
-                self.send(b"\x01" + answer)
+        counter = int.from_bytes(record[8:16], "big")
+        if kind in (1, 2):
+            self.frames, self.long_frames = self.frames + 1, self.long_frames + (len(record) > 1200)
+            self.waiting[counter] = content
+            self.deliver(self.order.frame(record[2], counter))
+        elif kind == 7:
+            self.deliver(self.order.end(content))
+        elif kind == 10:
+            self.send(b"\x0b" + body[:8] + struct.pack(">QQQ", counter, self.frames, self.long_frames))
         elif kind == 3:
             acknowledgement = self.stream.segment(content)
             if acknowledgement:
@@ -141,6 +144,16 @@ class Session:
                 del self.unacknowledged[offset]
         elif kind == 5:
             self.send(b"\x06" + body)
+
+
+    def deliver(self, counters):
+        """Takes the frames and slices whose turn has come."""
+        for content in map(self.waiting.pop, counters):
+            frame = content[1:] if content[0] == 1 else self.assembly.add(content)
+            answer = self.node.host(frame) if frame else None
+            if answer:
+                self.send(b"\x01" + answer)
+        self.held_since = (self.held_since or time.monotonic()) if self.waiting else None
 
 
 class Node:
@@ -260,7 +273,7 @@ def main():
         print(sm.peer_id_text(identity().id))
         return 0
     role, host, port, relay, peer, address, seconds, rotations = sys.argv[1:]
-    node = Node(role, host, int(port), from_text(relay), from_text(peer), address)
+    node = Node(role, host, int(port), sm.peer_id_from_text(relay), sm.peer_id_from_text(peer), address)
     deadline = time.monotonic() + float(seconds)
     wanted = int(rotations)
     done = False
