@@ -327,7 +327,8 @@ extension Peer {
     mutating func received(_ candidates: [Candidate], place: Int, at now: Instant) {
         sessions[place].remoteCandidates = candidates
         guard sessions[place].localIndex == paths.sessionIndex else { return }
-        paths.updateProber { if $0.name(candidates) { $0.start(at: now) } }
+        let current = paths.currentEndpoint
+        paths.updateProber { if $0.name(candidates, current: current) { $0.start(at: now) } }
         if connections?.name(candidates) == true, !isOnDirect { connections?.start(at: now) }
     }
 
@@ -345,7 +346,11 @@ extension Peer {
 
     /// This host's interfaces, addresses or routes changed: what was known of paths has to be proven anew.
     mutating func networkChanged(at now: Instant) {
-        paths.updateProber { $0.start(at: now) }
+        let current = paths.currentEndpoint
+        paths.updateProber {
+            $0.distrust(except: current)
+            $0.start(at: now)
+        }
         if !isOnDirect { connections?.start(at: now) }
         _ = paths.updateLiveness { $0.check(isUrgent: true, at: now) }
     }

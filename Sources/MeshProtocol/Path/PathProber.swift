@@ -116,7 +116,7 @@ struct PathProber: Sendable {
     // MARK: - Addresses
 
     /// The peer's list of addresses. Returns whether it differs from the one before.
-    mutating func name(_ candidates: [Candidate]) -> Bool {
+    mutating func name(_ candidates: [Candidate], current: Endpoint? = nil) -> Bool {
         var endpoints: [Endpoint] = []
         var sources: [Endpoint: Candidate.Source] = [:]
         for candidate in candidates.prefix(SessionParameters.candidatesMax)
@@ -125,8 +125,8 @@ struct PathProber: Sendable {
             sources[candidate.endpoint] = sources[candidate.endpoint] ?? candidate.source
         }
         guard Set(endpoints) != Set(targets.lazy.filter(\.isNamed).map(\.endpoint)) else { return false }
-        // One that is valid stays known though the peer names it no more: it may be in use.
-        targets.removeAll { $0.isNamed && $0.validAt == nil && !endpoints.contains($0.endpoint) }
+        // The one in use stays known though the peer names it no more, until it is dead.
+        targets.removeAll { $0.isNamed && $0.endpoint != current && !endpoints.contains($0.endpoint) }
         for place in targets.indices { targets[place].source = sources[targets[place].endpoint] }
         for endpoint in endpoints where !targets.contains(where: { $0.endpoint == endpoint }) {
             add(endpoint, source: sources[endpoint])
@@ -161,6 +161,14 @@ struct PathProber: Sendable {
     mutating func start(at now: Instant) {
         failures = 0
         begin(at: now)
+    }
+
+    /// The network changed: what was proven before says nothing of it now. The address in use is asked by polls.
+    mutating func distrust(except current: Endpoint?) {
+        for place in targets.indices where targets[place].endpoint != current {
+            targets[place].validAt = nil
+            targets[place].size.reset()
+        }
     }
 
     private mutating func begin(at now: Instant) {
