@@ -152,13 +152,13 @@ def look_direct(result, relay, uk, belgium):
             f"host {address[BELGIUM]}" for address in (lab.ADDRESS4, lab.ADDRESS6)) + ")"),
         # The hosts go on asking the relay's STUN service how they are seen; that is no traffic of the tunnel's.
         lab.Capture("relay", "at-relay", "wan0", "tcp or (udp and not port 3478)")]
-    text = run("uk-vps", "ping", "-c", "25", "-i", "0.2", OVERLAY[BELGIUM]).stdout
+    text = run("uk-vps", "ping", "-c", "15", "-i", "0.2", OVERLAY[BELGIUM]).stdout
     times = [float(time) for time in re.findall(r"time=([\d.]+) ms", text)]
     result["rtt_direct_ms"] = statistics.median(times) if times else 0.0
     step("ping", f"{result['rtt_relay_ms']:.1f} ms by relay, {result['rtt_direct_ms']:.1f} ms directly")
     direct, at_relay = (sum(length for _, length, _ in capture.finish()) for capture in captures)
     result["direct_bytes"], result["relay_bytes_after_direct"] = direct, at_relay
-    step("tcpdump, 5 s", f"{direct} bytes between the hosts, {at_relay} at the relay")
+    step("tcpdump, 3 s", f"{direct} bytes between the hosts, {at_relay} at the relay")
     states = [state["relays"][0]["state"] for state in (uk.status(), belgium.status())]
     result["relay_connection_closed"] = relay.connections() == 0 and all(state == "resting" for state in states)
     step("relay connections", f"{relay.connections()}; the hosts say: {', '.join(states)}")
