@@ -106,7 +106,10 @@ extension LabTests.EdgeTests {
             for tls in channels:
                 tls.settimeout(0.01)
                 try:
-                    if tls.recv(4096)[:1] in (b"\\x89", b"\\x8a"): left += 1
+                    # Pings (0x89) may lie before the close frame (0x88); frames of a server are short and not masked.
+                    while data := tls.recv(4096):
+                        while len(data) > 1 and data[0] != 0x88: data = data[2 + (data[1] & 0x7F):]
+                        if data: break
                 except TimeoutError: left += 1
                 except OSError: pass
             return left
