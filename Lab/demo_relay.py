@@ -42,12 +42,12 @@ def meet():
 
 
 def use(result, uk, belgium):
-    text = run("uk-vps", "ping", "-c", "15", "-i", "0.2", OTHER).stdout
+    text = run("uk-vps", "ping", "-c", "10", "-i", "0.2", OTHER).stdout
     result["ping_loss"] = float(re.search(r"([\d.]+)% packet loss", text).group(1)) / 100
     times = [float(time) for time in re.findall(r"time=([\d.]+) ms", text)]
     result["rtt_relay_ms"] = statistics.median(times) if times else 0.0
     step("ping through the relay", f"{result['rtt_relay_ms']:.1f} ms, {result['ping_loss']:.0%} lost")
-    text = uk.control("ping", "belgium-rpi", "-c", "3").stdout
+    text = uk.control("ping", "belgium-rpi", "-c", "2").stdout
     step("shadowmesh ping", text.splitlines()[0] if text else "no answer")
 
     neighbour = run("uk-vps", "ip", "neigh", "show", OTHER, "dev", TAP).stdout
@@ -63,7 +63,7 @@ def use(result, uk, belgium):
 
     server = start("belgium-rpi", "iperf-server", "iperf3", "-s", "-1", "-B", OTHER)
     lab.wait_for_listener("belgium-rpi", 5201)
-    answer = run("uk-vps", "iperf3", "-c", OTHER, "-t", "4", "-J", timeout=60)
+    answer = run("uk-vps", "iperf3", "-c", OTHER, "-t", "3", "-J", timeout=60)
     result["tcp_relay_mbps"] = round(json.loads(answer.stdout)["end"]["sum_received"]["bits_per_second"] / 1e6, 1)
     stop(server)
     step("iperf3, one TCP stream", f"{result['tcp_relay_mbps']} Mbit/s through the relay")
