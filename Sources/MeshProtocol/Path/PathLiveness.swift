@@ -126,8 +126,9 @@ struct PathLiveness: Sendable {
         let finding = Finding(
             isMissing: sentCount > max(answer.frameCount, arrivedFrameCount) - arrivedFrameCount,
             isBlackHole: missesLongFrames(poll, answer))
-        if answer.frameCount > arrivedFrameCount || poll.sentFrameCount <= progressFrameCount {
-            if answer.frameCount > arrivedFrameCount { mayShorten = true }
+        // Less than before: this node's address has changed, and the peer counts what comes from the new one.
+        if answer.frameCount != arrivedFrameCount || poll.sentFrameCount <= progressFrameCount {
+            if answer.frameCount != arrivedFrameCount { mayShorten = true }
             arrivedFrameCount = answer.frameCount
             progressFrameCount = max(progressFrameCount, poll.sentFrameCount)
         } else if finding.isBlackHole, mayShorten {
