@@ -67,6 +67,8 @@ struct PathProber: Sendable {
         var wasChallenged = false
         var blockedUntil: Instant?
         var size: PathSizeSearch
+        /// Whether it was blocked and has not answered since: what was proven before says nothing any more.
+        var isDoubted = false
         var isNamed: Bool { source != nil }
 
         mutating func sent(_ challenge: UInt64, byteCount: Int, at now: Instant) {
@@ -201,6 +203,7 @@ struct PathProber: Sendable {
         }
         if blockedMilliseconds > 0 {
             targets[place].blockedUntil = now.advanced(milliseconds: blockedMilliseconds)
+            targets[place].isDoubted = true
         }
     }
 
@@ -269,6 +272,7 @@ struct PathProber: Sendable {
         let wasValid = targets[place].validAt != nil
         targets[place].validAt = now
         targets[place].isProvenAnew = true
+        if targets[place].blockedUntil == nil { targets[place].isDoubted = false }
         targets[place].answeredAt = now
         let isLarger = targets[place].size.proved(sent.byteCount, at: now)
         if !wasValid {
@@ -300,7 +304,7 @@ struct PathProber: Sendable {
     func usable(at now: Instant) -> [(endpoint: Endpoint, roundTripNanoseconds: UInt64)] {
         targets.compactMap { target in
             guard let validAt = target.validAt, now < validAt.advanced(milliseconds: Self.freshMilliseconds),
-                target.blockedUntil.map({ now >= $0 }) ?? true
+                !target.isDoubted
             else { return nil }
             return (target.endpoint, target.roundTripNanoseconds)
         }
@@ -348,7 +352,19 @@ struct PathProber: Sendable {
             case .attempting(let until):
                 targets.compactMap(\.nextAt).min().map { min(until, max($0, pacedUntil ?? $0)) } ?? until
             }
-        return targets.compactMap(\.size.deadline).reduce(attempt) { min($0 ?? $1, $1) }
+        return targets.flatMap { [$0.size.deadline, $0.blockedUntil].compactMap(\.self) }
+            .reduce(attempt) { min($0 ?? $1, $1) }
+    }
+
+    /// Blocks that are over: what was proven before them has to be proven again.
+    private mutating func unblock(at now: Instant) {
+        let over = targets.indices.filter { targets[$0].blockedUntil.map { now >= $0 } ?? false }
+        guard !over.isEmpty else { return }
+        for place in over {
+            targets[place].blockedUntil = nil
+            expectAnswer(place, at: now)
+        }
+        state = .attempting(until: now.advanced(milliseconds: Self.attemptMilliseconds))
     }
 
     /// Sends the challenges that are due and ends attempts. `isDirect` says whether a direct path is in use, `current`
@@ -356,6 +372,7 @@ struct PathProber: Sendable {
     mutating func timedOut(
         isDirect: Bool, current: Endpoint?, entropy: inout EntropySource, at now: Instant, steps: inout [Step]
     ) {
+        unblock(at: now)
         for place in targets.indices {
             probeSize(place, current: current, entropy: &entropy, at: now, steps: &steps)
         }
