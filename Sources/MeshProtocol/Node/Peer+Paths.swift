@@ -311,9 +311,10 @@ extension Peer {
         }
         if case .direct(let number) = carrier { noteConnection(number, at: now, actions: &actions) }
         guard paths.liveness != nil || paths.prober != nil else { return }
-        if carrier == paths.current {
-            paths.heard()
-        } else if case .udp(let endpoint) = carrier {
+        // The peer's PONG may come by another path: the PING came by this one.
+        if carrier == paths.current || kind == .pong { paths.heard() }
+        guard carrier != paths.current else { return }
+        if case .udp(let endpoint) = carrier {
             paths.updateProber { $0.received(byteCount: byteCount, from: endpoint, at: now) }
         } else if showsPath, carrier.isRelay {
             // The peer's frames go by relay while ours do not: one of both may be wrong.
