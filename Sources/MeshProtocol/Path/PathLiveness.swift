@@ -200,6 +200,8 @@ struct PathLiveness: Sendable {
         }
         if let at = remotePollDue, now >= at {
             remotePollDue = nil
+            // A peer in doubt would go on: it is not any more, or this node is about to doubt the path itself.
+            isRemoteInDoubt = false
             check(at: now)
         }
         if let at = pollAt, now >= at { due.poll = poll(at: now) }
