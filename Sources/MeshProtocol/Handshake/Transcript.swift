@@ -48,10 +48,7 @@ package struct HandshakeKeys: Sendable {
     }
 
     package func epochSecrets(th2: [UInt8]) -> EpochSecrets {
-        EpochSecrets(
-            initiator: expand("shadowmesh v1 record initiator", th2, 32),
-            responder: expand("shadowmesh v1 record responder", th2, 32),
-            chain: expand("shadowmesh v1 chain", th2, 64))
+        EpochSecrets(keysFrom: pseudorandomKey, context: th2, chain: expand("shadowmesh v1 chain", th2, 64))
     }
 
     private func expand(_ label: String, _ context: [UInt8], _ byteCount: Int) -> Secret {
@@ -67,6 +64,14 @@ public struct EpochSecrets: Sendable {
     public let responder: Secret
     /// Never keys a record; the next rotation starts from it. 64 bytes.
     public let chain: Secret
+
+    /// Derives both record keys from `secret`, which a hash of everything exchanged binds to the epoch.
+    init(keysFrom secret: Secret, context: [UInt8], chain: Secret) {
+        func key(_ side: String) -> Secret {
+            KeyDerivation.expand(secret, label: "shadowmesh v1 record \(side)", context: context, byteCount: 32)
+        }
+        self.init(initiator: key("initiator"), responder: key("responder"), chain: chain)
+    }
 
     /// Puts an epoch's secrets together.
     package init(initiator: Secret, responder: Secret, chain: Secret) {

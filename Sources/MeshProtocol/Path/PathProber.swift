@@ -1,4 +1,4 @@
-package import MeshBase
+internal import MeshBase
 internal import MeshCrypto
 internal import MeshWire
 
@@ -38,44 +38,6 @@ struct PathProber: Sendable {
     /// A valid address of which nothing was heard for this long is proven again before it is used: a translator may
     /// have forgotten it (RFC 4787 REQ-5 allows 2 minutes, many take 30 s).
     static let freshMilliseconds: UInt64 = 30_000
-
-    struct Outstanding: Sendable {
-        var challenge: UInt64
-        var sentAt: Instant
-        /// Bytes of the record.
-        var byteCount: Int
-    }
-
-    struct Target: Sendable {
-        let endpoint: Endpoint
-        let pathID: UInt32
-        /// How the peer learned of it; `nil`: this node learned it from what came.
-        var source: Candidate.Source?
-        var sentCount = 0
-        var nextAt: Instant?
-        var outstanding: [Outstanding] = []
-        var validAt: Instant?
-        var roundTripNanoseconds: UInt64 = 0
-        /// Bytes that came from an address minus bytes sent to it.
-        var credit = 0
-        var hasAnsweredLast = false
-        /// Whether it answered a challenge of this attempt.
-        var isProvenAnew = false
-        /// When it last answered a challenge.
-        var answeredAt: Instant?
-        /// Whether the peer has challenged this node from there: then both sides know the path.
-        var wasChallenged = false
-        var blockedUntil: Instant?
-        var size: PathSizeSearch
-        /// Whether it was blocked and has not answered since: what was proven before says nothing any more.
-        var isDoubted = false
-        var isNamed: Bool { source != nil }
-
-        mutating func sent(_ challenge: UInt64, byteCount: Int, at now: Instant) {
-            if outstanding.count >= PathProber.outstandingMax { outstanding.removeFirst() }
-            outstanding.append(Outstanding(challenge: challenge, sentAt: now, byteCount: byteCount))
-        }
-    }
 
     private enum State: Sendable {
         case idle
@@ -413,35 +375,5 @@ struct PathProber: Sendable {
         let doublings = failures > Self.quickFailuresMax ? min(failures - Self.quickFailuresMax, 4) : 0
         let wait = min(Self.retryMilliseconds << doublings, Self.retryMillisecondsMax)
         state = .waiting(until: now.advanced(milliseconds: wait))
-    }
-}
-
-/// Why an attempt to reach a peer directly failed.
-public enum DirectAttemptFailure: String, Sendable {
-    /// No address of the peer's answered within 5 s.
-    case noAnswer = "no address of the peer answered"
-    /// The peer named no address that can be used, and none was learned.
-    case noAddresses = "the peer named no usable UDP address"
-    /// An address answered, but frames sent there were lost.
-    case unreliable = "the path answers, but lost frames; it is tried again later"
-    /// No WebSocket connection to the peer was opened and proven within 5 s.
-    case noConnection = "no connection to the peer could be opened either"
-}
-
-extension Endpoint {
-    /// Whether a datagram may be sent there on a peer's word: a unicast address that needs no zone, and a port.
-    package func isUsable(allowsLoopback: Bool) -> Bool {
-        let bytes = address.bytes
-        guard port != 0 else { return false }
-        if address.isVersion6 {
-            let isUnspecifiedOrLoopback = bytes[..<15].allSatisfy { $0 == 0 }
-            if isUnspecifiedOrLoopback { return allowsLoopback && bytes[15] == 1 }
-            let isMapped = bytes[..<10].allSatisfy { $0 == 0 } && bytes[10] == 0xFF && bytes[11] == 0xFF
-            let isLinkLocal = bytes[0] == 0xFE && bytes[1] & 0xC0 == 0x80
-            return bytes[0] != 0xFF && !isMapped && !isLinkLocal
-        }
-        if bytes[0] == 127 { return allowsLoopback }
-        // "This network" (RFC 1122 section 3.2.1.3), multicast, reserved and limited broadcast.
-        return bytes[0] != 0 && bytes[0] < 224
     }
 }

@@ -35,12 +35,7 @@ package struct RekeyTranscript: Sendable {
     package func next(kemSecret: Secret, agreementSecret: Secret, request: [UInt8], reply: [UInt8]) -> EpochSecrets {
         let next = KeyDerivation.extract(salt: chain, inputs: [kemSecret, agreementSecret])
         let context = Digest.sha512(sessionIdentifier, [epoch], request, reply)
-        return EpochSecrets(
-            initiator: KeyDerivation.expand(
-                next, label: "shadowmesh v1 record initiator", context: context, byteCount: 32),
-            responder: KeyDerivation.expand(
-                next, label: "shadowmesh v1 record responder", context: context, byteCount: 32),
-            chain: next)
+        return EpochSecrets(keysFrom: next, context: context, chain: next)
     }
 }
 

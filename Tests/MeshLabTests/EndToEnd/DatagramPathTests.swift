@@ -2,18 +2,10 @@ import MeshControl
 import Testing
 
 extension LabTests.DirectPathTests {
-    private func waitPath(_ lab: MeshLab, _ prefix: String, seconds: UInt64 = 20) throws {
-        for site in ["a", "b"] {
-            try lab.wait("\(site) uses a path that begins with \(prefix)", seconds: seconds) {
-                try lab.status(site)?.peers.first?.path?.hasPrefix(prefix) == true
-            }
-        }
-    }
-
     @Test func anAddressOfThePeersThatLeadsIntoTheMeshIsNotUsedAndStatusSaysSo() throws {
         let (lab, _, _) = try MeshLab.mesh(of: ["a", "b"], more: "mode: auto")
         defer { lab.close() }
-        try waitPath(lab, "udp")
+        try lab.waitPath("a", "b", beginsWith: "udp")
         let tap = try #require(try lab.status("a")?.tap.name)
         #expect(try lab.run("a", "ip route add 172.30.0.0/16 dev \(tap)").status == 0)
         let added = try lab.run(
@@ -30,14 +22,14 @@ extension LabTests.DirectPathTests {
         #expect(lab.log("a").contains("leads into the mesh"))
         let counters = try #require(try lab.status("a")?.counters)
         #expect(counters["datagram_into_overlay", default: 0] > 0)
-        try waitPath(lab, "udp")
+        try lab.waitPath("a", "b", beginsWith: "udp")
     }
 
     @Test func twoNodesLeaveTheRelayForUDPAndComeBackWhileItIsBlocked() throws {
         let (lab, _, _) = try MeshLab.mesh(of: ["a", "b"], more: "mode: auto")
         defer { lab.close() }
         let stream = try lab.ping(from: "a", to: "b")
-        try waitPath(lab, "udp")
+        try lab.waitPath("a", "b", beginsWith: "udp")
         #expect(try lab.control("a", "ping b -c 1").output.contains("udp"))
         let rules = [
             "add table inet cut", "add chain inet cut in { type filter hook input priority 0; }",
@@ -46,11 +38,11 @@ extension LabTests.DirectPathTests {
         ]
         let cut = try lab.run("a", "nft '\(rules.joined(separator: "; "))'")
         #expect(cut.status == 0, "the cut")
-        try waitPath(lab, "relay")
+        try lab.waitPath("a", "b", beginsWith: "relay")
         let healed = try lab.run("a", "nft delete table inet cut")
         #expect(healed.status == 0, "the healing")
         // An attempt at a direct path fails after 5 s; the next one comes 60 s later.
-        try waitPath(lab, "udp", seconds: 90)
+        try lab.waitPath("a", "b", beginsWith: "udp", seconds: 90)
         let gap = try lab.longestGap(stream)
         print("direct path cut and healed: \(gap) s without an answer")
         #expect(gap < 2)

@@ -17,14 +17,6 @@ extension LabTests.DirectPathTests {
         "add rule inet cut out tcp dport 443 accept", "add rule inet cut out oifname != wan0 accept",
     ]
 
-    private func waitPath(_ lab: MeshLab, _ prefix: String, seconds: UInt64 = 20) throws {
-        for site in ["a", "b"] {
-            try lab.wait("\(site) uses a path that begins with \(prefix)", seconds: seconds) {
-                try lab.status(site)?.peers.first?.path?.hasPrefix(prefix) == true
-            }
-        }
-    }
-
     /// Relay and two nodes, of which those in `blocked` have these rules before they start.
     private func mesh(blocked: [String], rules: [String], more: String = "") throws -> MeshLab {
         let lab = try MeshLab(["relay", "a", "b"])
@@ -56,12 +48,12 @@ extension LabTests.DirectPathTests {
         let lab = try mesh(blocked: blocked, rules: Self.dropsUDP)
         defer { lab.close() }
         let stream = try lab.ping(from: "a", to: "b")
-        try waitPath(lab, "wss ")
+        try lab.waitPath("a", "b", beginsWith: "wss ")
         #expect(try lab.control("a", "ping b -c 1").output.contains("wss "))
         let handshakes = try lab.run("a", "grep -c 'session established' \(lab.directory)/a.log").output
         #expect(handshakes.hasPrefix("1"), "\(handshakes)")
         for site in blocked { #expect(try lab.run(site, "nft delete table inet cut").status == 0) }
-        try waitPath(lab, "udp", seconds: 90)
+        try lab.waitPath("a", "b", beginsWith: "udp", seconds: 90)
         try lab.wait("the connection is closed") {
             try lab.run("a", "ss -Htn state established dst \(lab.address("b"))").output.isEmpty
         }
@@ -69,7 +61,7 @@ extension LabTests.DirectPathTests {
         try lab.wait("a and b have left UDP") {
             try ["a", "b"].allSatisfy { try lab.status($0)?.peers.first?.path?.hasPrefix("udp") == false }
         }
-        try waitPath(lab, "wss ")
+        try lab.waitPath("a", "b", beginsWith: "wss ")
         let gap = try lab.longestGap(stream)
         print("relay, wss, udp, cut, wss: \(gap) s without an answer")
         #expect(gap < 2)
@@ -80,7 +72,7 @@ extension LabTests.DirectPathTests {
         defer { lab.close() }
         _ = try lab.ping(from: "a", to: "b")
         try lab.wait("the attempts have failed", seconds: 30) { lab.log("a").contains("no connection to the peer") }
-        try waitPath(lab, "relay")
+        try lab.waitPath("a", "b", beginsWith: "relay")
         let paths = try #require(try lab.status("a")?.peers.first?.paths)
         #expect(paths.candidates.contains { $0.transport == "wss" && $0.state == "unanswered" })
         #expect(paths.lastFailure?.contains("no connection to the peer") == true)
@@ -91,7 +83,7 @@ extension LabTests.DirectPathTests {
         let lab = try mesh(blocked: ["a"], rules: Self.only443, more: "listen_address: 10.77.0.3:443")
         defer { lab.close() }
         _ = try lab.ping(from: "a", to: "b")
-        try waitPath(lab, "wss ")
+        try lab.waitPath("a", "b", beginsWith: "wss ")
         #expect(try lab.status("a")?.peers.first?.path == "wss \(lab.address("b")):443")
     }
 }

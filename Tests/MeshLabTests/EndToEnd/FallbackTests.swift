@@ -9,7 +9,7 @@ extension LabTests.FallbackTests {
             of: ["a", "b"], more: "mode: auto\nafter_direct: \(afterDirect)\nheartbeat_interval: 2")
         do {
             try lab.library("lab_wan leg relay delay 40ms")
-            try waitPath(lab, "udp")
+            try lab.waitPath("a", "b", beginsWith: "udp")
             let state = afterDirect == "disconnect" ? "resting" : "connected"
             try lab.wait("the relay connections are \(state)") {
                 try ["a", "b"].allSatisfy { try lab.status($0)?.relays.first?.state == state }
@@ -18,14 +18,6 @@ extension LabTests.FallbackTests {
         } catch {
             lab.close()
             throw error
-        }
-    }
-
-    private func waitPath(_ lab: MeshLab, _ prefix: String, seconds: UInt64 = 20) throws {
-        for site in ["a", "b"] {
-            try lab.wait("\(site) uses a path that begins with \(prefix)", seconds: seconds) {
-                try lab.status(site)?.peers.first?.path?.hasPrefix(prefix) == true
-            }
         }
     }
 
@@ -52,7 +44,7 @@ extension LabTests.FallbackTests {
         let before = try sessions(lab)
         let streams = [try lab.stream(from: "a", to: "b"), try lab.stream(from: "b", to: "a")]
         try cut(lab)
-        try waitPath(lab, "relay")
+        try lab.waitPath("a", "b", beginsWith: "relay")
         for stream in streams {
             let outcome = try lab.finish(stream)
             print(
@@ -95,7 +87,7 @@ extension LabTests.FallbackTests {
             }
         }
         _ = try lab.startRelay("relay")
-        try waitPath(lab, "relay", seconds: 60)
+        try lab.waitPath("a", "b", beginsWith: "relay", seconds: 60)
         let ping = try lab.run("a", "ping -c 3 -i 0.2 -W 2 \(lab.overlay("b"))")
         #expect(ping.output.contains(" 0% packet loss"), "\(ping.output)")
         #expect(try sessions(lab) == before)

@@ -8,19 +8,13 @@ extension LabTests.DirectPathTests {
         let (lab, _, _) = try MeshLab.mesh(of: ["a", "b"], more: "mode: auto")
         do {
             for site in ["a", "b"] { try lab.run(site, "ip -6 address flush dev wan0 scope global") }
-            for site in ["a", "b"] { try waitPath(lab, site, "udp 10.77.") }
+            try lab.waitPath("a", "b", beginsWith: "udp 10.77.")
             let stream = try lab.ping(from: "a", to: "b")
             let session = try #require(try lab.status("a")?.peers.first?.session?.id)
             return (lab, stream, session)
         } catch {
             lab.close()
             throw error
-        }
-    }
-
-    private func waitPath(_ lab: MeshLab, _ site: String, _ prefix: String) throws {
-        try lab.wait("\(site) uses a path that begins with \(prefix)") {
-            try lab.status(site)?.peers.first?.path?.hasPrefix(prefix) == true
         }
     }
 
@@ -53,7 +47,7 @@ extension LabTests.DirectPathTests {
         let (lab, stream, session) = try roamers()
         defer { lab.close() }
         let seconds = try secondsToAnswer(lab, stream, site, change(lab, site))
-        try waitPath(lab, site == "a" ? "b" : "a", "udp \(lab.spareAddress(site))")
+        try lab.waitPath(site == "a" ? "b" : "a", beginsWith: "udp \(lab.spareAddress(site))")
         let gap = try lab.longestGap(stream)
         print("address of \(site) changed: an answer after \(seconds) s; longest gap \(gap) s")
         #expect(gap < 2)
@@ -67,7 +61,7 @@ extension LabTests.DirectPathTests {
         let seconds = try secondsToAnswer(
             lab, stream, "b", "ip link set wan0 up; ip route add default dev wan0 src \(lab.address("b"))")
         print("interface down for 4 s and up: an answer after \(seconds) s")
-        try waitPath(lab, "a", "udp \(lab.address("b"))")
+        try lab.waitPath("a", beginsWith: "udp \(lab.address("b"))")
         #expect(try isSameSession(lab, session))
     }
 
@@ -95,7 +89,7 @@ extension LabTests.DirectPathTests {
         let (lab, _, _) = try MeshLab.mesh(of: ["a", "b"], bystanders: ["c"], more: "mode: auto")
         defer { lab.close() }
         for site in ["a", "b"] { try lab.run(site, "ip -6 address flush dev wan0 scope global") }
-        for site in ["a", "b"] { try waitPath(lab, site, "udp 10.77.") }
+        try lab.waitPath("a", "b", beginsWith: "udp 10.77.")
         try addUplink(lab)
         let stream = try lab.ping(from: "a", to: "b")
         let session = try #require(try lab.status("a")?.peers.first?.session?.id)
@@ -151,7 +145,7 @@ extension LabTests.DirectPathTests {
             let answer = try lab.control("a", "path b --use \(choice)")
             #expect(answer.status == 0, "\(answer.output)")
             print(answer.output.split(separator: "\n").first ?? "")
-            try waitPath(lab, "a", prefix)
+            try lab.waitPath("a", beginsWith: prefix)
         }
         let unknown = try lab.control("a", "path b --use 192.0.2.1:9")
         #expect(unknown.status == 1 && unknown.output.contains("has no address"), "\(unknown.output)")

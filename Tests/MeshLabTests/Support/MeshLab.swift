@@ -200,6 +200,15 @@ final class MeshLab {
         return try decoder.decode(NodeStatus.self, from: Data(answer.output.utf8))
     }
 
+    /// Waits until each of the nodes uses a path to its first peer whose description begins with `prefix`.
+    func waitPath(_ sites: String..., beginsWith prefix: String, seconds: UInt64 = 20) throws {
+        for site in sites {
+            try wait("\(site) uses a path that begins with \(prefix)", seconds: seconds) {
+                try status(site)?.peers.first?.path?.hasPrefix(prefix) == true
+            }
+        }
+    }
+
     /// Waits until the node has a session with each of its peers.
     func waitEstablished(_ sites: String..., seconds: UInt64 = 20) throws {
         for site in sites {
