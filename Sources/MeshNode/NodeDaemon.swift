@@ -27,7 +27,7 @@ public actor NodeDaemon {
     /// to be a peer.
     static var listenerLimits: WebSocketServer.Limits {
         var limits = WebSocketServer.Limits()
-        limits.connection.messageByteCountMax = 16 * 1024
+        limits.connection.messageByteCountMax = WebSocketLimits.unprovenMessageByteCountMax
         return limits
     }
 

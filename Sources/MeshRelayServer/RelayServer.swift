@@ -76,8 +76,10 @@ public actor RelayServer {
             writabilityChanged: { connection in self.assumeIsolated { $0.drainQueue(of: connection.id) } },
             drained: { connection in self.assumeIsolated { $0.drainQueue(of: connection.id) } },
             closed: { connection, reason in self.assumeIsolated { $0.closed(connection, reason) } })
+        var limits = WebSocketServer.Limits()
+        limits.connection.messageByteCountMax = WebSocketLimits.unprovenMessageByteCountMax
         server = try await WebSocketServer.listen(
-            on: [configuration.listenAddress], tls: tls, eventLoop: eventLoop, handlers: handlers,
+            on: [configuration.listenAddress], tls: tls, limits: limits, eventLoop: eventLoop, handlers: handlers,
             admits: { _ in
                 self.assumeIsolated {
                     $0.core.isFull ? .full(retryAfterSeconds: Self.retryAfterSeconds) : .admit
@@ -232,6 +234,7 @@ public actor RelayServer {
                 }
             }
         case .admitted(let connection, let id):
+            clients[connection]?.connection.setMessageByteCountMax(WebSocketLimits().messageByteCountMax)
             logger.debug("client admitted", metadata: ["connection": "\(connection)", "id": "\(id.abbreviated)"])
         }
     }

@@ -70,6 +70,12 @@ struct RelayClient {
         return reason
     }
 
+    /// Waits until the connection ends; why it did.
+    func end() async -> CloseReason? {
+        for await event in events { if case .closed(let reason) = event { return reason } }
+        return nil
+    }
+
     /// Answers the challenge.
     func prove(instance: UInt8 = 1) async throws {
         let challenge = try await wait(for: "a challenge") { message -> RelayChallenge? in

@@ -84,6 +84,22 @@ import Testing
         }
     }
 
+    @Test func whoHasProvenNothingMaySendSixteenKiBInAMessageAndNoMore() async throws {
+        try await withRelay { bench in
+            let stranger = try await bench.connect(1)
+            try await stranger.send([[UInt8](repeating: 0, count: 17_000)], channel: 1)
+            guard case .remote(code: 1009, _) = try #require(await stranger.end()) else {
+                Issue.record("closed for another reason")
+                return
+            }
+            let (client, other) = (try await bench.join(0), try await bench.join(2))
+            try await client.send([[UInt8](repeating: 0, count: 17_000)], channel: 1)
+            try await client.name(other)
+            try await other.name(client)
+            _ = try await client.channel(to: other)
+        }
+    }
+
     @Test func aFullRelayTurnsConnectionsAway() async throws {
         var limits = RelayConfiguration.Limits()
         limits.clients = 1

@@ -5,6 +5,11 @@ public struct WebSocketLimits: Equatable, Sendable {
     /// Default 1 MiB: sixteen records of the largest size (64 KiB) in one message, and small enough that a thousand
     /// clients that each hold back the last byte of a message cost 1 GiB and not more.
     public var messageByteCountMax = 1 << 20
+    /// The largest message accepted from one that has not proven its identity yet, in bytes.
+    ///
+    /// 16 KiB: twice the largest flight of a handshake or proof (9 KB), so that hundreds of strangers who each hold back
+    /// the last byte of a message cost a few megabytes.
+    public static let unprovenMessageByteCountMax = 16 << 10
     /// How often a ping is sent, in seconds.
     ///
     /// Default 15: home routers and carriers forget an idle TCP mapping after as little as 30 s to 60 s; at 15 s one
