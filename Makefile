@@ -46,10 +46,12 @@ test: dependencies lint ## Everything: clean-build import check, unit, simulator
 	@$(BUILD_DAEMON) --explicit-target-dependency-import-check error
 	@# The simulator takes every processor for minutes: beside it, tests with sockets would wait and time out.
 	@$(SWIFT_TEST) --filter '^MeshSimTests'
-	@mkdir -p out
-	@$(SWIFT_TEST) --skip '^MeshSimTests' 2>&1 | tee out/test.log
+	@mkdir -p out && rm -f out/test.failed
+	@$(SWIFT_TEST) --skip '^MeshSimTests' 2>&1 | tee out/test.log || touch out/test.failed
 	@sed -nE 's/.* Test .* skipped: "(.*)".*/\1/p' out/test.log | sort | uniq -c | \
 		awk '{ n = $$1; sub(/^ *[0-9]+ /, ""); print n " tests were skipped: " $$0 }'
+	@# What failed once more, after everything else: it is a long way up.
+	@if rm out/test.failed 2>/dev/null; then grep -A4 -E '^✘|: error: ' out/test.log || true; exit 1; fi
 
 lint: ## Check the format of all sources
 	@swift format lint --strict --recursive --parallel Package.swift Sources Tests Lab Fuzz Benchmarks/Package.swift Benchmarks/Sources

@@ -162,6 +162,25 @@ def resident_bytes(process):
     return int(re.search(r"VmRSS:\s+(\d+)", text).group(1)) * 1024
 
 
+def memory_of(process):
+    """What a process holds in memory that it may write to and that it has touched (proc(5): smaps, mem)."""
+    held, place = [], None
+    for line in pathlib.Path(f"/proc/{process.pid}/smaps").read_text().splitlines():
+        words = line.split()
+        if "-" in words[0] and not words[0].endswith(":"):
+            place = tuple(int(edge, 16) for edge in words[0].split("-")) if words[1].startswith("rw") else None
+        elif words[0] == "Rss:" and place and int(words[1]):
+            held.append(place)
+    pieces = []
+    with open(f"/proc/{process.pid}/mem", "rb", buffering=0) as memory:
+        for begin, end in held:
+            memory.seek(begin)
+            while begin < end and (piece := memory.read(min(end - begin, 1 << 20))):
+                pieces.append(piece)
+                begin += len(piece)
+    return b"".join(pieces)
+
+
 def wait_established(*hosts, seconds=15):
     lab.wait_until("both hosts have a session", lambda: all(host.is_established() for host in hosts), seconds)
 
