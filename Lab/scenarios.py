@@ -272,6 +272,12 @@ def expect_one_handshake(s):
     s.verdict.expect(handshakes == 1, f"the session did not go on: {handshakes} handshakes")
 
 
+def expect_resumed(s, outage_ms_max):
+    s.verdict.expect(s.verdict.count.outage_ms <= outage_ms_max, f"outage {s.verdict.count.outage_ms:.0f} ms")
+    s.verdict.expect(s.verdict.count.duplicated == 0, "frames came twice")
+    expect_one_handshake(s)
+
+
 # Relays
 
 
@@ -303,9 +309,7 @@ def relay_restart_on_the_relay(s):
     lab.wait_until("frames arrive", s.streams.flowing)
     time.sleep(2)
     s.finish("relay", began - 1)
-    s.verdict.expect(s.verdict.count.outage_ms <= 5000, f"outage {s.verdict.count.outage_ms:.0f} ms")
-    s.verdict.expect(s.verdict.count.duplicated == 0, "frames came twice")
-    expect_one_handshake(s)
+    expect_resumed(s, 5000)
 
 
 @scenario
@@ -322,9 +326,7 @@ def relay_replaced_by_another(s):
     time.sleep(2)
     s.finish("relay", began - 1)
     s.verdict.expect(s.hosts[0].path() != used, "the path is still that of the relay that is gone")
-    s.verdict.expect(s.verdict.count.outage_ms <= 2000, f"outage {s.verdict.count.outage_ms:.0f} ms")
-    s.verdict.expect(s.verdict.count.duplicated == 0, "frames came twice")
-    expect_one_handshake(s)
+    expect_resumed(s, 2000)
 
 
 @scenario

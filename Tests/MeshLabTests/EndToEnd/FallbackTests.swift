@@ -23,14 +23,11 @@ extension LabTests.FallbackTests {
 
     /// Drops all UDP between the hosts, and none inside the mesh.
     private func cut(_ lab: MeshLab) throws {
-        let rules = [
-            "add table inet cut", "add chain inet cut in { type filter hook input priority 0; }",
+        try lab.filter(
+            "a", "add table inet cut", "add chain inet cut in { type filter hook input priority 0; }",
             "add chain inet cut out { type filter hook output priority 0; }",
             "add rule inet cut in iifname wan0 meta l4proto udp drop",
-            "add rule inet cut out oifname wan0 meta l4proto udp drop",
-        ]
-        let result = try lab.run("a", "nft '\(rules.joined(separator: "; "))'")
-        #expect(result.status == 0, "\(result.output)")
+            "add rule inet cut out oifname wan0 meta l4proto udp drop")
     }
 
     private func sessions(_ lab: MeshLab) throws -> [String?] {

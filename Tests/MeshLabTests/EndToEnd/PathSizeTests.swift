@@ -2,26 +2,15 @@ import MeshControl
 import Testing
 
 extension LabTests.DirectPathTests {
-    private func waitDirect(_ lab: MeshLab) throws {
-        for site in ["a", "b"] {
-            try lab.wait("\(site) uses UDP") {
-                try lab.status(site)?.peers.first?.path?.hasPrefix("udp") == true
-            }
-        }
-    }
-
     /// Makes the network between the two carry UDP in packets of at most 1,280 bytes, without a word: what is longer does
     /// not arrive, and neither would an ICMP message about it.
     private func shrink(_ lab: MeshLab) throws {
-        let rules = [
-            "add table inet small", "add chain inet small in { type filter hook input priority 0; }",
-            "add rule inet small in meta l4proto udp meta length > 1280 drop",
-            "add rule inet small in icmp type destination-unreachable drop",
-            "add rule inet small in icmpv6 type packet-too-big drop",
-        ]
         for site in ["a", "b"] {
-            let shrunk = try lab.run(site, "nft '\(rules.joined(separator: "; "))'")
-            #expect(shrunk.status == 0, "\(shrunk.output)")
+            try lab.filter(
+                site, "add table inet small", "add chain inet small in { type filter hook input priority 0; }",
+                "add rule inet small in meta l4proto udp meta length > 1280 drop",
+                "add rule inet small in icmp type destination-unreachable drop",
+                "add rule inet small in icmpv6 type packet-too-big drop")
         }
     }
 
@@ -43,14 +32,14 @@ extension LabTests.DirectPathTests {
         try lab.configure("b", relays: [("relay", relay)], peers: [.init(name: "a", id: a)], more: "mode: auto")
         for site in ["a", "b"] { _ = try lab.up(site) }
         try lab.waitEstablished("a", "b")
-        try waitDirect(lab)
+        try lab.waitPath("a", "b", beginsWith: "udp")
         try expectLargePings(lab)
     }
 
     @Test func aPathThatShrinksGoesOnCarryingFullFrames() throws {
         let (lab, _, _) = try MeshLab.mesh(of: ["a", "b"], more: "mode: auto")
         defer { lab.close() }
-        try waitDirect(lab)
+        try lab.waitPath("a", "b", beginsWith: "udp")
         try expectLargePings(lab)
         try shrink(lab)
         let large = try lab.start("a", "large", "ping -D -i 0.05 -M do -s 1372 \(lab.overlay("b"))")
@@ -63,7 +52,7 @@ extension LabTests.DirectPathTests {
     @Test func anInterfaceOf1280BytesCarriesFullFrames() throws {
         let (lab, _, _) = try MeshLab.mesh(of: ["a", "b"], more: "mode: auto")
         defer { lab.close() }
-        try waitDirect(lab)
+        try lab.waitPath("a", "b", beginsWith: "udp")
         let lowered = try lab.run("a", "ip link set dev wan0 mtu 1280")
         #expect(lowered.status == 0, "\(lowered.output)")
         let first = try lab.run("a", "ping -c 2 -i 0.05 -W 2 -M do -s 1372 \(lab.overlay("b"))")

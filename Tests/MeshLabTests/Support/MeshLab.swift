@@ -200,6 +200,15 @@ final class MeshLab {
         return try decoder.decode(NodeStatus.self, from: Data(answer.output.utf8))
     }
 
+    /// Gives a site rules of nft(8).
+    func filter(_ site: String, _ rules: String...) throws { try filter(site, rules) }
+
+    /// Gives a site rules of nft(8).
+    func filter(_ site: String, _ rules: [String]) throws {
+        let result = try run(site, "nft '\(rules.joined(separator: "; "))'")
+        try #require(result.status == 0, "\(result.output)")
+    }
+
     /// Waits until each of the nodes uses a path to its first peer whose description begins with `prefix`.
     func waitPath(_ sites: String..., beginsWith prefix: String, seconds: UInt64 = 20) throws {
         for site in sites {
