@@ -18,8 +18,10 @@ BUILD_DAEMON := $(SWIFT_BUILD) --product shadowmesh
 endif
 SEEDS ?= 10000
 SECONDS_EACH ?= 10
+CONTRACTS_VENV := $(CURDIR)/.build/contracts-venv
 
-.PHONY: help build demo demo-keep lab test lint simulate fuzz vectors vectors-check interop bench-micro dependencies clean
+.PHONY: help build demo demo-keep lab test lint simulate fuzz vectors vectors-check interop bench-micro \
+	contracts-venv contracts-test contracts-build registry-vectors devchain dependencies clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -80,6 +82,30 @@ vectors-check: dependencies ## Check the vectors with an implementation in Pytho
 interop: vectors-check ## A node in Python, written from docs/PROTOCOL.md, meets a real node at a real relay (root)
 	@$(BUILD_DAEMON)
 	@PYTHON=$(CURDIR)/.build/vectors-venv/bin/python Tests/Interop/run.sh
+
+contracts-venv: dependencies ## Make the Python environment of the registry's contract: compiler, EVM, byte code of ENS
+	@# Made anew when the pins or the Makefile's recipe for it change; `ready` says for which pins it is whole.
+	@if ! cmp -s Contracts/requirements.txt $(CONTRACTS_VENV)/ready; then \
+		rm -rf $(CONTRACTS_VENV); \
+		python3 -m venv $(CONTRACTS_VENV); \
+		$(CONTRACTS_VENV)/bin/python -m pip install --quiet --requirement Contracts/requirements.txt; \
+		$(CONTRACTS_VENV)/bin/python Contracts/fetch_ens.py $(CONTRACTS_VENV)/ens-contracts.json; \
+		cp Contracts/requirements.txt $(CONTRACTS_VENV)/ready; \
+	fi
+
+contracts-test: contracts-venv ## Compile the registry's contract and test it, and the tools around it, on a real EVM
+	@$(CONTRACTS_VENV)/bin/ruff check --quiet Contracts
+	@$(CONTRACTS_VENV)/bin/ruff format --quiet --check Contracts
+	@cd Contracts && $(CONTRACTS_VENV)/bin/python -m pytest
+
+contracts-build: contracts-venv ## Compile the contract anew into Contracts/artifacts
+	@cd Contracts && $(CONTRACTS_VENV)/bin/python -m chain.artifact
+
+registry-vectors: contracts-venv ## Reference vectors for the Swift client: thousands into out/registry-vectors [SEED=1]
+	@$(CONTRACTS_VENV)/bin/python Contracts/vectors.py --seed $(or $(SEED),1) --out out/registry-vectors
+
+devchain: contracts-venv ## Run a development chain with registry and ENS: make devchain [ARGUMENTS='--relays 200 --port 8545']
+	@$(CONTRACTS_VENV)/bin/python Contracts/devchain.py $(or $(ARGUMENTS),--port 8545)
 
 clean: ## Remove everything that was built
 	@rm -rf .build .build-* out
