@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -85,7 +86,9 @@ class Block:
 class DevelopmentChain:
     """A chain in memory. A transaction that is taken mines a block of its own."""
 
-    def __init__(self, chain_id: int, balances: dict[bytes, int], genesis_time: int | None = None) -> None:
+    def __init__(self, chain_id: int, balances: dict[bytes, int], clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives the time of new blocks, seconds since 1970; the same clock makes the same chain."""
+
         class ConfiguredChain(Chain):
             vm_configuration = ((0, PragueVM),)
 
@@ -108,12 +111,13 @@ class DevelopmentChain:
             "gas_limit": GAS_LIMIT,
             "mix_hash": POST_MERGE_MIX_HASH,
             "nonce": POST_MERGE_NONCE,
-            "timestamp": int(time.time()) if genesis_time is None else genesis_time,
+            "timestamp": int(clock()),
         }
         self.chain = ConfiguredChain.from_genesis(AtomicDB(), genesis, accounts)
         self.blocks = [Block(self.chain.get_canonical_head())]
         self.numbers = {self.head.hash: 0}
         self.mined: dict[bytes, tuple[int, int]] = {}
+        self.clock = clock
         self.time_offset = 0
         self.next_timestamp: int | None = None
 
@@ -127,7 +131,7 @@ class DevelopmentChain:
     def next_header(self) -> BlockHeaderAPI:
         """The header of the block to come, before it is filled."""
         parent = self.head.header
-        timestamp = self.next_timestamp or int(time.time()) + self.time_offset
+        timestamp = self.next_timestamp or int(self.clock()) + self.time_offset
         return self.chain.create_header_from_parent(
             parent, gas_limit=GAS_LIMIT, timestamp=max(timestamp, parent.timestamp + 1), coinbase=ZERO_ADDRESS
         ).copy(mix_hash=keccak(parent.hash))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from eth_utils import keccak
@@ -26,7 +28,7 @@ class Settings:
     minimum_stake: int = ETHER // 10
     unbonding_seconds: int = 7 * 24 * 3600
     relays: int = 0
-    genesis_time: int | None = None
+    clock: Callable[[], float] = time.time
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def make_network(settings: Settings) -> DevelopmentNetwork:
     accounts = development_accounts(settings.accounts)
     operators = [Account(f"relay {index}") for index in range(settings.relays)]
     balances = {account.address: BALANCE for account in accounts + operators}
-    chain = DevelopmentChain(settings.chain_id, balances, settings.genesis_time)
+    chain = DevelopmentChain(settings.chain_id, balances, settings.clock)
     ens, resolver = deploy_ens(chain, accounts[0])
     registry = deploy_registry(chain, accounts[0], settings.minimum_stake, settings.unbonding_seconds)
     registry_block = chain.head.number

@@ -1,0 +1,105 @@
+"""The registry on a chain of its own: header, eth_getProof of the whole list, events; and lies about it."""
+
+from __future__ import annotations
+
+import copy
+
+from eth_utils import keccak
+
+from chain.encoding import Json, block_json
+from chain.rpc import Rpc
+from chain.setup import DevelopmentNetwork, Settings, make_network
+
+GENESIS_TIME = 1_750_000_000.0
+NODE_FIELDS = (
+    "identity", "operator", "descriptorHash", "descriptorBlock", "stake", "heartbeat", "registered", "position",
+    "drawn", "registrationValue",
+)  # fmt: skip
+
+
+def list_slots(nodes: list[tuple]) -> list[int]:
+    """The slots that prove a list: STORAGE.md, section 2."""
+    slots = [0]
+    for position in range(len(nodes)):
+        slots += [3 + 2 * position, 4 + 2 * position]
+    for node in nodes:
+        slots += detail_slots(node[0], node[1])
+    return slots
+
+
+def detail_slots(identity: bytes, operator: str) -> list[int]:
+    """The two slots of an entry in the mapping `details`."""
+    key = keccak(identity + bytes(12) + bytes.fromhex(operator[2:]))
+    first = int.from_bytes(keccak((1).to_bytes(32, "big") + key), "big")
+    return [first, (first + 1) % 2**256]
+
+
+def node_json(node: tuple) -> Json:
+    """A node with its fields named: hexadecimal for bytes, decimal text for numbers."""
+    result: Json = {}
+    for name, value in zip(NODE_FIELDS, node, strict=True):
+        if isinstance(value, bytes):
+            result[name] = value.hex()
+        elif isinstance(value, bool):
+            result[name] = value
+        else:
+            result[name] = value[2:].lower() if isinstance(value, str) else str(value)
+    return result
+
+
+def request(rpc: Rpc, method: str, *parameters: object) -> Json:
+    """The result of a method."""
+    return rpc.answer({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(parameters)})["result"]
+
+
+def registry_case(network: DevelopmentNetwork) -> Json:
+    """What a client gets and must conclude, for one list."""
+    rpc = Rpc(network.chain)
+    address = "0x" + network.registry.address.hex()
+    nodes = list(network.registry.call("getNodes", 0, 256))
+    tag = hex(network.chain.head.number)
+    slots = [hex(slot) for slot in list_slots(nodes)]
+    return {
+        "address": address,
+        "block": block_json(network.chain.head, False),
+        "nodes": [node_json(node) for node in nodes],
+        "get_nodes_result": request(rpc, "eth_call", {"to": address, "data": _get_nodes(network)}, tag),
+        "proof": request(rpc, "eth_getProof", address, slots, tag),
+        "logs": request(rpc, "eth_getLogs", {"fromBlock": "0x0", "toBlock": tag, "address": address}),
+    }
+
+
+def _get_nodes(network: DevelopmentNetwork) -> str:
+    return "0x" + network.registry.encode("getNodes", 0, 256).hex()
+
+
+def lies(case: Json) -> list[Json]:
+    """Spoiled answers of eth_getProof: `index` tells which entry of storageProof is replaced by `entry`; without an
+    index, the fields of `account` replace those of the answer."""
+    storage = case["proof"]["storageProof"]
+    count = len(case["nodes"])
+
+    def entry(index: int, **changes: object) -> Json:
+        return {"index": index, "entry": copy.deepcopy(storage[index]) | changes, "account": None}
+
+    other = "0x" + "11" * 32
+    return [
+        {"name": "a relay hidden: the count is one less"} | entry(0, value=hex(count - 1)),
+        {"name": "a relay invented: the count is one more"} | entry(0, value=hex(count + 1)),
+        {"name": "a relay altered: another identity"} | entry(2, value=other),
+        {"name": "a relay altered: another descriptor hash"} | entry(1 + 2 * count, value=other),
+        {"name": "the proof of another slot"} | entry(1, proof=storage[2]["proof"]),
+        {"name": "no proof"} | entry(1, proof=[]),
+        {"name": "said to be absent", "index": 1, "entry": storage[1] | {"value": "0x0"}, "account": None},
+        {"name": "a storage root of its own", "index": None, "entry": None, "account": {"storageHash": other}},
+        {"name": "no account proof", "index": None, "entry": None, "account": {"accountProof": []}},
+        {"name": "another balance", "index": None, "entry": None, "account": {"balance": "0x1"}},
+    ]
+
+
+def registry_vectors(relays: int) -> Json:
+    """An empty registry, and one with relays, with lies about the latter."""
+    empty = make_network(Settings(clock=lambda: GENESIS_TIME, accounts=2))
+    full = make_network(Settings(clock=lambda: GENESIS_TIME, accounts=2, relays=relays))
+    case = registry_case(full)
+    return {"empty": registry_case(empty), "listed": case, "lies": lies(case)}
