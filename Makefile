@@ -19,6 +19,7 @@ endif
 SEEDS ?= 10000
 SECONDS_EACH ?= 10
 CONTRACTS_VENV := $(CURDIR)/.build/contracts-venv
+CONTRACTS_PINS := Contracts/requirements.txt Contracts/fetch_ens.py
 
 .PHONY: help build demo demo-keep lab test lint simulate fuzz vectors vectors-check interop bench-micro \
 	contracts-venv contracts-test contracts-build registry-vectors devchain dependencies clean
@@ -43,7 +44,7 @@ demo-keep: dependencies build ## The same, and leave it up for playing (root)
 lab: dependencies build ## Paths in many kinds of networks, and their failures: make lab [ONLY=same-lan] (root)
 	@Lab/run.sh paths.py $(ONLY)
 
-test: dependencies lint ## Everything: clean-build import check, unit, simulator and lab tests
+test: dependencies lint contracts-test ## Everything: clean-build import check, unit, simulator, lab and contract tests
 	@$(SWIFT_BUILD) --build-tests --explicit-target-dependency-import-check error
 	@$(BUILD_DAEMON) --explicit-target-dependency-import-check error
 	@# The simulator takes every processor for minutes: beside it, tests with sockets would wait and time out.
@@ -84,13 +85,13 @@ interop: vectors-check ## A node in Python, written from docs/PROTOCOL.md, meets
 	@PYTHON=$(CURDIR)/.build/vectors-venv/bin/python Tests/Interop/run.sh
 
 contracts-venv: dependencies ## Make the Python environment of the registry's contract: compiler, EVM, byte code of ENS
-	@# Made anew when the pins or the Makefile's recipe for it change; `ready` says for which pins it is whole.
-	@if ! cmp -s Contracts/requirements.txt $(CONTRACTS_VENV)/ready; then \
+	@# Made anew when the pins change; `ready` holds those for which it is whole.
+	@if ! cat $(CONTRACTS_PINS) | cmp -s - $(CONTRACTS_VENV)/ready; then \
 		rm -rf $(CONTRACTS_VENV); \
 		python3 -m venv $(CONTRACTS_VENV); \
 		$(CONTRACTS_VENV)/bin/python -m pip install --quiet --requirement Contracts/requirements.txt; \
 		$(CONTRACTS_VENV)/bin/python Contracts/fetch_ens.py $(CONTRACTS_VENV)/ens-contracts.json; \
-		cp Contracts/requirements.txt $(CONTRACTS_VENV)/ready; \
+		cat $(CONTRACTS_PINS) > $(CONTRACTS_VENV)/ready; \
 	fi
 
 contracts-test: contracts-venv ## Compile the registry's contract and test it, and the tools around it, on a real EVM

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import rlp
-from eth.abc import BlockHeaderAPI, ComputationAPI, ReceiptAPI, SignedTransactionAPI
+from eth.abc import BlockHeaderAPI, ComputationAPI, ReceiptAPI, SignedTransactionAPI, StateAPI
 from eth.chains.base import Chain
 from eth.constants import POST_MERGE_DIFFICULTY, POST_MERGE_MIX_HASH, POST_MERGE_NONCE
 from eth.db.atomic import AtomicDB
@@ -205,7 +205,7 @@ class DevelopmentChain:
 
     # -- Reading -------------------------------------------------------------------------------------------------------
 
-    def state(self, block: Block) -> Any:
+    def state(self, block: Block) -> StateAPI:
         """The state after a block, in the context of that block, where gas costs nothing."""
         header = block.header
         vm = self.chain.get_vm(header)
@@ -213,9 +213,9 @@ class DevelopmentChain:
             self.chain.chaindb.db, header.copy(base_fee_per_gas=0), vm.chain_context, vm.previous_hashes
         )
 
-    def execute(self, call: Call, block: Block) -> tuple[ComputationAPI, int]:
-        """Runs a call on the state after a block and forgets what it changed; the result and the gas it used."""
-        state = self.state(block)
+    def execute(self, call: Call, block: Block, state: StateAPI | None = None) -> tuple[ComputationAPI, int]:
+        """Runs a call on the state after a block, or another, and forgets what it changed; the result, the gas used."""
+        state = state or self.state(block)
         unsigned = (
             self.chain.get_vm(block.header)
             .get_transaction_builder()
@@ -245,7 +245,9 @@ class DevelopmentChain:
         """The least gas limit, to 64 units, with which a call succeeds."""
         computation, used = self.execute(call, block)
         raise_if_failed(computation)
-        low, high = used - 1, call.gas
+        if self._suffices(replace(call, gas=used), block):
+            return used
+        low, high = used, call.gas
         while high - low > 64:
             # Most calls need little more than they use: look there first.
             middle = min((low + high) // 2, low + max(64, low // 8))
@@ -262,6 +264,11 @@ class DevelopmentChain:
             return False
 
     # -- Time travel ---------------------------------------------------------------------------------------------------
+
+    def advance(self, seconds: int) -> None:
+        """Moves the clock; the next block is at least so much later than the newest, which may be ahead of it."""
+        ahead = self.head.header.timestamp - int(self.clock())
+        self.time_offset = max(self.time_offset, ahead) + seconds
 
     def snapshot(self) -> tuple[int, int]:
         """What `restore` needs to come back to this point."""

@@ -204,8 +204,8 @@ class Rpc:
         return quantity(self.chain.mine([]).number)
 
     def evm_increaseTime(self, seconds: str | int) -> str:
-        """Moves the clock of all blocks to come."""
-        self.chain.time_offset += _number(seconds)
+        """Moves the clock of all blocks to come: the next one is at least so much later than the newest."""
+        self.chain.advance(_number(seconds))
         return quantity(self.chain.time_offset)
 
     def evm_setNextBlockTimestamp(self, timestamp: str | int) -> None:

@@ -64,7 +64,7 @@ def deploy_registry(chain: DevelopmentChain, sender: Account, minimum_stake: int
 
 
 def descriptor(url: str, region: str) -> bytes:
-    """A descriptor as in STORAGE.md, section 6."""
+    """A descriptor as in STORAGE.md, section 7."""
     fields = ((1, url.encode()), (2, region.encode()))
     return b"".join(kind.to_bytes(2, "big") + len(value).to_bytes(2, "big") + value for kind, value in fields)
 
