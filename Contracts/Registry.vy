@@ -1,14 +1,13 @@
 # @version 0.4.3
-# @license Apache-2.0
 """
 @title Relay registry of ShadowMesh
-@notice Lists the relays at which nodes meet. Anyone may list a relay by locking a stake; the stake comes back after the
-        relay has left the list and the unbonding time has passed. Nobody owns this contract: no account can change a
-        rule, remove a relay that shows signs of life, or take a stake.
-@dev    An entry belongs to a pair (identity hash, operator account). Whether the operator holds the identity's keys
-        cannot be checked here (ML-DSA-87 costs far more gas than a block has), so anyone may list any identity hash, but
-        only beside the entry of its true holder, never in its place. A client tries the entries of an identity until the
-        relay behind one proves itself at connect.
+@notice Lists the relays at which nodes meet. Anyone may list a relay by locking a stake; the stake comes back after
+        the relay has left the list and the unbonding time has passed. Nobody owns this contract: no account can change
+        a rule, remove a relay that shows signs of life, or take a stake.
+@dev    An entry belongs to a pair (identity hash, operator account). Whether the operator holds the identity's keys is
+        not checked here (to verify ML-DSA-87 in the EVM would cost many times what all else does), so anyone may list
+        any identity hash, but only beside the entry of its true holder, never in its place. A client tries the entries
+        of an identity until the relay behind one proves itself at connect.
 
         There is no slashing, on purpose. What a relay does wrong (dropping records, being slow, being away) leaves no
         evidence that a contract could judge; a rule that takes stakes on somebody's word would be a weapon against
@@ -19,7 +18,7 @@
         moves into the place of one that leaves.
 """
 
-# -- Limits -----------------------------------------------------------------------------------------------------------
+# -- Limits ----------------------------------------------------------------------------------------------------------
 
 # A relay beats every 8 hours; two beats may be missed before it counts as silent.
 ACTIVE_SECONDS: public(constant(uint256)) = 24 * 3600
@@ -57,28 +56,34 @@ MINIMUM_STAKE: public(immutable(uint256))
 UNBONDING_SECONDS: public(immutable(uint256))
 
 
-# -- Storage: the order of these declarations is the layout of STORAGE.md ----------------------------------------------
+# -- Storage: the order of these declarations is the layout of STORAGE.md --------------------------------------------
 
+# The two words of an entry that can change.
 struct Detail:
     descriptorHash: bytes32  # Keccak-256 of the descriptor's bytes
     status: uint256          # stake, heartbeat, position, descriptor block, registration value; never 0 while listed
 
 
+# The two words of a position.
 struct Entry:
     operatorWord: uint256  # operator account in bits 0 to 159, time of registration in bits 160 to 199
     identity: bytes32      # the relay's peer ID
 
 
-# What is left of an entry that was removed: stake in bits 0 to 79, time from which it may be withdrawn in bits 80 to 119.
-# Declared between the two others so that the array, the largest, comes last.
+# How many entries are listed.
 nodeCount: public(uint256)
+# What changes about an entry, by `_key`.
 details: HashMap[bytes32, Detail]
+# What is left of an entry that was removed, by `_key`: stake in bits 0 to 79, time from which it may be withdrawn in
+# bits 80 to 119.
 unbonding: HashMap[bytes32, uint256]
+# The list. All positions below nodeCount are in use, all others are zero.
 entries: Entry[NODES_MAX]
 
 
-# -- What the views return, and events ----------------------------------------------------------------------------------
+# -- What the views return, and events -------------------------------------------------------------------------------
 
+# An entry, unpacked.
 struct Node:
     identity: bytes32
     operator: address
@@ -92,12 +97,14 @@ struct Node:
     registrationValue: uint256  # 64 bits; while not drawn, the number of the block whose hash will decide it
 
 
+# A relay was listed. EndpointUpdated follows.
 event NodeRegistered:
     identity: indexed(bytes32)
     operator: indexed(address)
     stake: uint256
 
 
+# A relay's descriptor is new; its hash is in storage.
 event EndpointUpdated:
     identity: indexed(bytes32)
     operator: indexed(address)
@@ -105,12 +112,14 @@ event EndpointUpdated:
     descriptor: Bytes[DESCRIPTOR_BYTES_MAX]
 
 
+# A relay said that it is alive.
 event Heartbeat:
     identity: indexed(bytes32)
     operator: indexed(address)
     registrationValue: uint256  # 0 while not drawn
 
 
+# A relay is off the list; its stake waits.
 event NodeDeregistered:
     identity: indexed(bytes32)
     operator: indexed(address)
@@ -119,6 +128,7 @@ event NodeDeregistered:
     by: address              # the operator, or whoever removed a silent entry
 
 
+# A stake was paid back to its operator.
 event StakeWithdrawn:
     identity: indexed(bytes32)
     operator: indexed(address)
@@ -138,16 +148,17 @@ def __init__(minimum_stake: uint256, unbonding_seconds: uint256):
     UNBONDING_SECONDS = unbonding_seconds
 
 
-# -- Transactions of operators ------------------------------------------------------------------------------------------
+# -- Transactions of operators ---------------------------------------------------------------------------------------
 
 @external
 @payable
 def registerNode(identity: bytes32, descriptor: Bytes[DESCRIPTOR_BYTES_MAX]):
     """
     @notice Lists a relay under the sender's account; counts as its first heartbeat. The ether sent is its stake.
-    @dev    The registration value, by which clients choose home relays, is drawn by the first heartbeat in a later block
-            from the hash of this block, which nobody knows yet: so no one can try identities or accounts until one falls
-            beside a victim, not even with a contract that reverts when it does not like the outcome.
+    @dev    The registration value, by which clients choose home relays, is drawn by the first heartbeat in a later
+            block from the hash of this block, which nobody knows yet (but who builds the block, and would have to throw
+            it away): so no one can try identities or accounts until one falls beside a victim, not even with a contract
+            that reverts when it does not like the outcome. Each try costs a stake for the unbonding time.
     @param identity The relay's peer ID (SHA-256 over its public keys), not 0.
     @param descriptor 1 to 512 bytes that tell clients how to reach the relay; not interpreted here.
     """
@@ -263,7 +274,7 @@ def withdraw(identity: bytes32):
     raw_call(msg.sender, b"", value=amount)
 
 
-# -- Views --------------------------------------------------------------------------------------------------------------
+# -- Views -----------------------------------------------------------------------------------------------------------
 
 @external
 @view
@@ -315,8 +326,8 @@ def getActiveNodes(offset: uint256, limit: uint256) -> DynArray[Node, PAGE_MAX]:
 @view
 def getUnbonding(identity: bytes32, operator: address) -> (uint256, uint256):
     """
-    @notice The stake that waits to be withdrawn, in wei, and the time from which it may be, in seconds since 1970; zeros
-            when there is none.
+    @notice The stake that waits to be withdrawn, in wei, and the time from which it may be, in seconds since 1970;
+            zeros when there is none.
     @param identity The peer ID the stake was locked for.
     @param operator The account that locked it.
     """
@@ -324,7 +335,7 @@ def getUnbonding(identity: bytes32, operator: address) -> (uint256, uint256):
     return word & MASK_80, word >> SHIFT_HEARTBEAT
 
 
-# -- Within -------------------------------------------------------------------------------------------------------------
+# -- Within ----------------------------------------------------------------------------------------------------------
 
 @internal
 @pure

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 
-from eth_utils import keccak
-
 from chain.encoding import Json, block_json
+from chain.layout import Node, list_words
 from chain.rpc import Rpc
 from chain.setup import DevelopmentNetwork, Settings, make_network
 
@@ -15,23 +14,6 @@ NODE_FIELDS = (
     "identity", "operator", "descriptorHash", "descriptorBlock", "stake", "heartbeat", "registered", "position",
     "drawn", "registrationValue",
 )  # fmt: skip
-
-
-def list_slots(nodes: list[tuple]) -> list[int]:
-    """The slots that prove a list: STORAGE.md, section 2."""
-    slots = [0]
-    for position in range(len(nodes)):
-        slots += [3 + 2 * position, 4 + 2 * position]
-    for node in nodes:
-        slots += detail_slots(node[0], node[1])
-    return slots
-
-
-def detail_slots(identity: bytes, operator: str) -> list[int]:
-    """The two slots of an entry in the mapping `details`."""
-    key = keccak(identity + bytes(12) + bytes.fromhex(operator[2:]))
-    first = int.from_bytes(keccak((1).to_bytes(32, "big") + key), "big")
-    return [first, (first + 1) % 2**256]
 
 
 def node_json(node: tuple) -> Json:
@@ -56,9 +38,9 @@ def registry_case(network: DevelopmentNetwork) -> Json:
     """What a client gets and must conclude, for one list."""
     rpc = Rpc(network.chain)
     address = "0x" + network.registry.address.hex()
-    nodes = list(network.registry.call("getNodes", 0, 256))
+    nodes = [Node(*node) for node in network.registry.call("getNodes", 0, 256)]
     tag = hex(network.chain.head.number)
-    slots = [hex(slot) for slot in list_slots(nodes)]
+    slots = [hex(slot) for slot in list_words(nodes)]
     return {
         "address": address,
         "block": block_json(network.chain.head, False),

@@ -26,20 +26,6 @@ def identity(name: str) -> bytes:
     return keccak(text=f"test identity {name}")
 
 
-def detail_slot(name: bytes, operator: bytes) -> int:
-    """Where `details` keeps an entry's descriptor hash: STORAGE.md, section 1."""
-    return _mapping_slot(1, name, operator)
-
-
-def unbonding_slot(name: bytes, operator: bytes) -> int:
-    """Where `unbonding` keeps an entry's stake: STORAGE.md, section 1."""
-    return _mapping_slot(2, name, operator)
-
-
-def _mapping_slot(root: int, name: bytes, operator: bytes) -> int:
-    return int.from_bytes(keccak(root.to_bytes(32, "big") + keccak(name + bytes(12) + operator)), "big")
-
-
 @dataclass(frozen=True)
 class World:
     """The chain, the registry and the accounts, with what tests do to them."""

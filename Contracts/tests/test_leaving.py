@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import vyper
-from conftest import DAY, STAKE, UNBONDING, World, identity, unbonding_slot
+from conftest import DAY, STAKE, UNBONDING, World, identity
 from vyper.compiler.settings import Settings
 
 from chain.accounts import Account
 from chain.blocks import Call, Reverted, raise_if_failed
 from chain.contract import Contract
+from chain.layout import UNBONDING_ROOT, mapping_slot
 
 
 def deregister(world: World, who: Account, name: str = "relay") -> dict:
@@ -204,7 +205,7 @@ def test_a_sum_that_does_not_fit_its_field_is_refused(world: World, alice: Accou
     """2^80 wei are more ether than there is: the word is set by hand."""
     world.register(alice)
     state = world.chain.state(world.chain.head)
-    state.set_storage(world.registry.address, unbonding_slot(identity("relay"), alice.address), 2**80 - 1)
+    state.set_storage(world.registry.address, mapping_slot(UNBONDING_ROOT, identity("relay"), alice.address), 2**80 - 1)
     state.lock_changes()
     call = Call(alice.address, world.registry.address, world.registry.encode("deregisterNode", identity("relay")))
     computation, _ = world.chain.execute(call, world.chain.head, state)

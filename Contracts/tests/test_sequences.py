@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from random import Random
 
 import pytest
-from conftest import DAY, STAKE, UNBONDING, World, detail_slot, identity
+from conftest import DAY, STAKE, UNBONDING, World, identity
 
 from chain.blocks import Reverted
+from chain.layout import DETAILS_ROOT, mapping_slot
 
 SEED = int(os.environ.get("REGISTRY_SEED", "1"))
 SEQUENCES = 4
@@ -92,7 +93,7 @@ def check(world: World, model: Model) -> None:
     for account in world.accounts[1:5]:
         for name in "abc":
             pair = (identity(name), account.address)
-            assert (world.storage(detail_slot(*pair) + 1) != 0) == (pair in model.stakes)
+            assert (world.storage(mapping_slot(DETAILS_ROOT, *pair) + 1) != 0) == (pair in model.stakes)
             assert world.registry.call("getUnbonding", *pair) == model.waiting.get(pair, (0, 0))
 
 

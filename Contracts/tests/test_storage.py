@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 import rlp
-from conftest import STAKE, UNBONDING, World, detail_slot, identity, unbonding_slot
+from conftest import STAKE, UNBONDING, World, identity
 from eth_utils import keccak, to_bytes
 from trie import HexaryTrie
 
 from chain.accounts import Account
 from chain.contract import signature
 from chain.encoding import HEADER_FIELDS, Json
+from chain.layout import DETAILS_ROOT, UNBONDING_ROOT, Node, list_words, mapping_slot
 from chain.rpc import Rpc
-from reference.registry import list_slots, request
+from reference.registry import request
 
 DOCUMENT = (Path(__file__).parent.parent / "STORAGE.md").read_text()
 
@@ -36,7 +37,7 @@ def test_the_words_of_an_entry_are_packed_as_documented(world: World, alice: Acc
     assert bits(operator_word, 200, 255) == 0
     assert world.storage(4 + 2 * 1) == int.from_bytes(identity("relay"), "big")
 
-    slot = detail_slot(identity("relay"), alice.address)
+    slot = mapping_slot(DETAILS_ROOT, identity("relay"), alice.address)
     assert world.storage(slot) == int.from_bytes(keccak(b"where"), "big")
     status = world.storage(slot + 1)
     assert bits(status, 0, 79) == STAKE + 3
@@ -64,9 +65,9 @@ def test_what_left_is_zero_but_for_the_stake_that_waits(world: World, alice: Acc
     assert bits(world.storage(3), 0, 159) == int.from_bytes(bob.address, "big")
     assert world.storage(4) == int.from_bytes(identity("b"), "big")
     assert (world.storage(5), world.storage(6)) == (0, 0)
-    slot = detail_slot(identity("a"), alice.address)
+    slot = mapping_slot(DETAILS_ROOT, identity("a"), alice.address)
     assert (world.storage(slot), world.storage(slot + 1)) == (0, 0)
-    word = world.storage(unbonding_slot(identity("a"), alice.address))
+    word = world.storage(mapping_slot(UNBONDING_ROOT, identity("a"), alice.address))
     assert (bits(word, 0, 79), bits(word, 80, 119), bits(word, 120, 255)) == (STAKE, world.now + UNBONDING, 0)
 
 
@@ -75,19 +76,13 @@ def test_a_list_can_be_proven_down_to_the_block_hash(world: World, count: int) -
     for index in range(count):
         world.register(world.accounts[index % 5], str(index), bytes([index + 1]))
     rpc = Rpc(world.chain)
-    nodes = list(world.registry.call("getNodes", 0, 256))
+    nodes = [Node(*node) for node in world.registry.call("getNodes", 0, 256)]
     block = request(rpc, "eth_getBlockByNumber", "finalized", False)
-    answer = request(rpc, "eth_getProof", address(world), [hex(slot) for slot in list_slots(nodes)], block["number"])
+    expected = list_words(nodes)
+    assert len(expected) == 1 + 4 * count
+    answer = request(rpc, "eth_getProof", address(world), [hex(slot) for slot in expected], block["number"])
     assert header_hash(block) == block["hash"]
-    words = proven_words(to_bytes(hexstr=block["stateRoot"]), answer)
-    assert words[0] == len(nodes) == count
-    for position, node in enumerate(nodes):
-        assert words[3 + 2 * position] == int(node[1], 16) | node[6] << 160
-        assert words[4 + 2 * position] == int.from_bytes(node[0], "big")
-        slot = detail_slot(node[0], to_bytes(hexstr=node[1]))
-        assert words[slot] == int.from_bytes(node[2], "big")
-        status = node[4] | node[5] << 80 | node[7] << 120 | node[3] << 144 | node[9] << 184 | node[8] << 248
-        assert words[slot + 1] == status
+    assert proven_words(to_bytes(hexstr=block["stateRoot"]), answer) == expected
 
 
 def test_descriptors_are_found_by_hash_and_block(world: World, alice: Account, bob: Account) -> None:
