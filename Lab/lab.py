@@ -36,6 +36,11 @@ def inside(site, *command):
     return ["ip", "netns", "exec", f"{PREFIX}-{site}", *command]
 
 
+def command(*words, text=None, timeout=30):
+    """A command outside of the sites, such as one that makes a namespace."""
+    return subprocess.run(words, capture_output=True, text=True, timeout=timeout, input=text)
+
+
 def run(site, *command, timeout=30, text=None):
     return subprocess.run(inside(site, *command), capture_output=True, text=True, timeout=timeout, input=text)
 

@@ -4,6 +4,8 @@
 #
 #     Lab/run.sh demo.py [keep]         the demo; out/demo.json
 #     Lab/run.sh paths.py [NAME…]       the path scenarios, or those named; out/paths.json
+#     Lab/run.sh nat_boxes.py [KIND…]   whether each kind of NAT box does what it is meant to
+#     Lab/run.sh nat_matrix.py [A B]    hosts behind NAT boxes of all kinds; out/nat-matrix.json
 #
 # Exit status 0 when all holds. LAB_KEEP=1 leaves everything up when it does. Needs root and the release build (`make demo`
 # and `make lab` see to both).
@@ -12,7 +14,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
 export SHADOWMESH=${SHADOWMESH:-$LAB_SOURCE_DIRECTORY/../.build/release/shadowmesh}
 export OUT=${OUT:-$LAB_SOURCE_DIRECTORY/../out}
 
-[[ $# -ge 1 && -f $LAB_SOURCE_DIRECTORY/$1 ]] || lab_fail "usage: Lab/run.sh demo.py [keep] | Lab/run.sh paths.py [NAME…]"
+[[ $# -ge 1 && -f $LAB_SOURCE_DIRECTORY/$1 ]] || lab_fail "usage: Lab/run.sh PROGRAM.py [ARGUMENT…]; see the head of this file"
 [[ -x $SHADOWMESH ]] || lab_fail "$SHADOWMESH is missing: run 'make build' first"
 [[ ${2:-} != keep ]] || export LAB_KEEP=1
 lab_begin
@@ -21,7 +23,20 @@ lab_site relay-2 198.51.100.2 2001:db8:2::1
 # Each host has an address more, for when it moves.
 lab_site uk-vps 203.0.113.10 2001:db8:10::10 203.0.113.11/32
 lab_site belgium-rpi 192.0.2.10 2001:db8:20::10 192.0.2.11/32
-lab_start_wan 'leg uk-vps delay 20ms' 'leg belgium-rpi delay 20ms' 'pair uk-vps belgium-rpi delay 15ms'
+settings=('leg uk-vps delay 20ms' 'leg belgium-rpi delay 20ms' 'pair uk-vps belgium-rpi delay 15ms')
+if [[ $1 == nat_* ]]; then
+    # Pairs of sites for boxes, so that several pairs can be tried at once: each with an address that is routed on to a
+    # host without a translator, and a network of IPv6.
+    for ((number = 0; number < ${NAT_SLOTS:=8}; number++)); do
+        lab_site "nat$number-a" "203.0.113.$((20 + number))" "2001:db8:a$number::1" \
+            "203.0.113.$((84 + number))/32" "2001:db8:a$number:1::/64"
+        lab_site "nat$number-b" "192.0.2.$((20 + number))" "2001:db8:b$number::1" \
+            "192.0.2.$((84 + number))/32" "2001:db8:b$number:1::/64"
+        settings+=("leg nat$number-a delay 20ms" "leg nat$number-b delay 20ms" "pair nat$number-a nat$number-b delay 15ms")
+    done
+    export NAT_SLOTS
+fi
+lab_start_wan "${settings[@]}"
 mkdir -p "$OUT"
 export LAB_PREFIX LAB_DIRECTORY LAB_WAN_BINARY PYTHONDONTWRITEBYTECODE=1
 python3 "$LAB_SOURCE_DIRECTORY/$1" "${@:2}"
