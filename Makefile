@@ -21,7 +21,7 @@ SECONDS_EACH ?= 10
 CONTRACTS_VENV := $(CURDIR)/.build/contracts-venv
 CONTRACTS_PINS := Contracts/requirements.txt Contracts/fetch_ens.py
 
-.PHONY: help build demo demo-keep lab test lint simulate fuzz vectors vectors-check interop bench-micro \
+.PHONY: help build demo demo-keep lab nat-matrix test lint simulate fuzz vectors vectors-check interop bench-micro \
 	contracts-venv contracts-test contracts-build registry-vectors devchain dependencies clean
 
 help: ## Show this list
@@ -43,6 +43,10 @@ demo-keep: dependencies build ## The same, and leave it up for playing (root)
 
 lab: dependencies build ## Paths in many kinds of networks, and their failures: make lab [ONLY=same-lan] (root)
 	@Lab/run.sh paths.py $(ONLY)
+
+nat-matrix: dependencies build ## Hosts behind NAT boxes of every kind: make nat-matrix [ONLY="full-cone restricted"] (root)
+	@Lab/run.sh nat_boxes.py
+	@Lab/run.sh nat_matrix.py $(ONLY)
 
 test: dependencies lint contracts-test ## Everything: clean-build import check, unit, simulator, lab and contract tests
 	@$(SWIFT_BUILD) --build-tests --explicit-target-dependency-import-check error

@@ -18,25 +18,25 @@ OTHER = {"uk-vps": "belgium-rpi", "belgium-rpi": "uk-vps"}
 identities = {}
 
 
-def make_identities(*relays):
-    """Identities for both hosts and the relays. The UK host gets the lower ID: it is the one that calls."""
+def make_identity(name):
+    """A new identity in NAME.identity; its peer ID."""
+    done = subprocess.run(
+        [lab.SHADOWMESH, "init", "--identity", str(lab.DIRECTORY / f"{name}.identity")], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise lab.Failure(f"no identity: {done.stderr}")
+    return done.stdout.split()[0]
 
-    def make(name):
-        done = subprocess.run(
-            [lab.SHADOWMESH, "init", "--identity", str(lab.DIRECTORY / f"{name}.identity")],
-            capture_output=True, text=True)
-        if done.returncode != 0:
-            raise lab.Failure(f"no identity: {done.stderr}")
-        return done.stdout.split()[0]
 
+def make_identities(*relays, sites=SITES):
+    """Identities for both hosts and the relays. The first host (UK) gets the lower ID: it is the one that calls."""
     made = sorted(
-        ((make(f"host-{number}"), f"host-{number}") for number in range(2)),
+        ((make_identity(f"{site}-made"), f"{site}-made") for site in sites),
         key=lambda item: base64.b32decode(item[0].upper() + "===="))  # 52 characters; base32 in whole groups has 56
-    for (peer_id, file), site in zip(made, SITES):
+    for (peer_id, file), site in zip(made, sites):
         (lab.DIRECTORY / f"{file}.identity").rename(lab.DIRECTORY / f"{site}.identity")
         identities[site] = peer_id
     for relay in relays:
-        identities[relay] = make(relay)
+        identities[relay] = make_identity(relay)
 
 
 class Relay:

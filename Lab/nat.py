@@ -183,6 +183,8 @@ class Side:
         self._box(inner, public, f"{network}.0/24", f"{network}.1/24", kind)
         lab.must(inner, "ip", "link", "add", "lan0", "type", "bridge")
         lab.must(inner, "ip", "link", "set", "lan0", "up")
+        # Hosts of one LAN reach each other past the rules; a kernel may pass bridged packets to them by default.
+        lab.run(inner, "sysctl", "-qw", "net.bridge.bridge-nf-call-iptables=0", "net.bridge.bridge-nf-call-ip6tables=0")
         lab.must(inner, "ip", "address", "add", f"{network}.1/24", "dev", "lan0")
         for number, host in enumerate(self.hosts):
             self.namespaces.add(host)

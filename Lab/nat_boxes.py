@@ -1,6 +1,7 @@
 """Whether each NAT box does what it is meant to, as plain sockets see it: a test of the lab itself.
 
-Usage: nat_boxes.py [KIND…], under run.sh. Exit status 0 when all boxes behave.
+Usage: nat_boxes.py [--quick | KIND…], under run.sh; --quick leaves out what has to wait for mappings to end. Exit status 0
+when all boxes behave.
 """
 
 import concurrent.futures
@@ -125,7 +126,8 @@ CHECKS = [(kind, {}) for kind in KINDS] + [
 
 def main():
     wanted = sys.argv[1:]
-    checks = [item for item in CHECKS if not wanted or item[0] in wanted]
+    checks = [
+        item for item in CHECKS if not wanted or item[0] in wanted or wanted == ["--quick"] and "seconds" not in item[1]]
     slots, bad = list(range(SLOTS)), 0
 
     def one(item):
