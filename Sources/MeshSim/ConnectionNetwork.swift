@@ -18,6 +18,8 @@ public struct ConnectionNetwork: Sendable {
     var opening: Set<DirectNetwork.Link> = []
     /// When the last bytes of a connection arrive, by number and receiver: nothing overtakes on a stream.
     var arrivals: [UInt64: [Int: Instant]] = [:]
+    /// When connections were last reset.
+    var brokenAt: Instant?
 
     /// The TCP address of a host (RFC 5737).
     public static func endpoint(of host: Int) -> Endpoint {

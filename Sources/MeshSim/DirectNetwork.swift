@@ -1,40 +1,64 @@
 public import MeshBase
 
-/// The simulated network between the hosts' UDP sockets: one link each way for each pair.
+/// The simulated network between the hosts' UDP sockets: one link each way for each pair and version of IP.
+///
+/// A link without jitter keeps the order of its datagrams, also when its delay changes.
 public struct DirectNetwork: Sendable {
-    /// What the links do to datagrams; those of `oneWay` differ.
+    /// What the links do to datagrams.
     public var faults: Faults
-    /// One-way delays that differ, by sender and receiver.
+    /// One-way delays that differ, by link.
     public var delays: [Link: UInt64] = [:]
     /// Links that carry nothing.
     public var cut: Set<Link> = []
-    /// Whether datagrams of the size of a simulated frame are lost: polls and challenges get through, frames do not.
+    /// Whether all frames and slices are lost, and nothing else: polls and challenges get through.
     public var dropsFrames = false
-    /// Whether all frames and slices are lost, and nothing else.
-    public var dropsAllFrames = false
     /// Longer datagrams vanish on the way, and nobody is told.
     public var datagramByteCountMax = Int.max
     /// Longer datagrams are refused by the sender's kernel, which says so (EMSGSIZE).
     public var interfaceByteCountMax = Int.max
+    /// How each host is attached.
+    public var attachments: [Attachment] = []
+    /// What an attacker on the links does; `nil` for none.
+    public var attack: Attack?
     /// Every datagram that was sent, for an attacker; only kept when asked for.
     public var recorded: [Datagram]?
     /// Bytes sent to addresses that belong to no host.
     public internal(set) var strayByteCounts: [Endpoint: Int] = [:]
     /// Datagrams sent, by sender and receiver.
     public internal(set) var sentCounts: [Link: Int] = [:]
+    /// Datagrams that a burst of loss still swallows, by link.
+    private var bursts: [Link: UInt64] = [:]
+    private var lastArrivals: [Link: Instant] = [:]
+    /// All addresses that hosts ever named.
+    var named: Set<Endpoint> = []
+    /// Who was heard by whom from which address, attackers apart.
+    var heard: [Hearing: Int] = [:]
+    /// Addresses that a host has proven.
+    var proven: Set<Hearing> = []
+    /// Bytes that came from addresses that are neither named nor proven, less those sent there.
+    var credits: [Hearing: Int] = [:]
 
-    /// From one host to another.
+    /// From one host to another, by one version of IP.
     public struct Link: Hashable, Sendable {
         /// The sender.
         public var from: Int
         /// The receiver.
         public var to: Int
+        /// Whether it is the link of IPv6.
+        public var isVersion6: Bool
 
         /// Makes a link.
-        public init(_ from: Int, _ to: Int) {
+        public init(_ from: Int, _ to: Int, isVersion6: Bool = false) {
             self.from = from
             self.to = to
+            self.isVersion6 = isVersion6
         }
+    }
+
+    /// A host, and an address that it knows of.
+    struct Hearing: Hashable, Sendable {
+        var host: Int
+        var endpoint: Endpoint
     }
 
     /// A datagram on its way.
@@ -47,19 +71,96 @@ public struct DirectNetwork: Sendable {
         public var bytes: [UInt8]
     }
 
-    init() {
+    init(hostCount: Int) {
         faults = Faults()
         faults.delayMilliseconds = 15
+        attachments = (0..<hostCount).map { Attachment(host: $0, generation: 0) }
+        for attachment in attachments { named.formUnion(attachment.candidates) }
     }
 
-    /// The address of a host's UDP socket (RFC 5737).
-    public static func endpoint(of host: Int) -> Endpoint {
-        // '!' okay: four bytes make an address.
-        Endpoint(address: IPAddress(bytes: [198, 51, 100, UInt8(truncatingIfNeeded: host + 1)])!, port: 7000)
+    /// The first address of a host's UDP socket (RFC 5737).
+    public static func endpoint(of host: Int) -> Endpoint { Attachment.version4Endpoint(of: host, generation: 0) }
+
+    // MARK: - Carrying
+
+    /// Where a datagram that a host sends now goes.
+    enum Passage {
+        /// To a host, by a link.
+        case passes(Link, source: Endpoint)
+        /// The network has no way for it, or loses it.
+        case lost
+        /// Nobody has the address.
+        case stray
     }
 
-    static func host(at endpoint: Endpoint) -> Int? {
-        guard endpoint.port == 7000, endpoint.address.bytes.prefix(3) == [198, 51, 100] else { return nil }
-        return Int(endpoint.address.bytes[3]) - 1
+    /// Takes a datagram from a host's socket.
+    mutating func carry(_ datagram: [UInt8], to endpoint: Endpoint, from host: Int, at now: Instant) -> Passage {
+        guard !attachments[host].isBlocked,
+            let source = attachments[host].source(for: endpoint, at: now)
+        else { return .lost }
+        recorded?.append(Datagram(source: source, destination: endpoint, bytes: datagram))
+        guard let to = attachments.firstIndex(where: { $0.owns(endpoint) }) else {
+            strayByteCounts[endpoint, default: 0] += datagram.count
+            return .stray
+        }
+        let link = Link(host, to, isVersion6: endpoint.address.isVersion6)
+        sentCounts[link, default: 0] += 1
+        guard to != host, !cut.contains(link), !attachments[to].isBlocked else { return .lost }
+        return .passes(link, source: source)
+    }
+
+    /// Whether a burst of loss takes the next datagram of a link; `random` decides.
+    mutating func isInBurst(_ link: Link, random: UInt64) -> Bool {
+        guard faults.burstPerMille > 0 else {
+            bursts[link] = nil
+            return false
+        }
+        if let left = bursts[link], left > 0 {
+            bursts[link] = left - 1
+            return true
+        }
+        guard random % 1000 < faults.burstPerMille else { return false }
+        bursts[link] = (random >> 32) % max(faults.burstCountMax, 1)
+        return true
+    }
+
+    /// When a datagram arrives that needs `delayMilliseconds` by itself.
+    mutating func arrival(_ link: Link, delayMilliseconds: UInt64, at now: Instant) -> Instant {
+        let own = now.advanced(
+            milliseconds: (delays[link] ?? faults.delayMilliseconds)
+                + delayMilliseconds - faults.delayMilliseconds)
+        guard faults.jitterMilliseconds == 0 else { return own }
+        let arrival = max(own, lastArrivals[link] ?? .zero)
+        lastArrivals[link] = arrival
+        return arrival
+    }
+
+    // MARK: - What the oracle asks
+
+    /// Whether datagrams get through both ways between two hosts, by any version of IP: the best path is direct then.
+    public func directPathPossible(_ one: Int, _ other: Int) -> Bool {
+        guard !attachments[one].isBlocked, !attachments[other].isBlocked, !dropsFrames else { return false }
+        return [false, true].contains { isVersion6 in
+            attachments[one].endpoint(isVersion6: isVersion6) != nil
+                && attachments[other].endpoint(isVersion6: isVersion6) != nil
+                && !cut.contains(Link(one, other, isVersion6: isVersion6))
+                && !cut.contains(Link(other, one, isVersion6: isVersion6))
+        }
+    }
+
+    /// Keeps the books of a datagram that is sent. Returns whether its receiver's address gets more bytes than came
+    /// from it, though nothing is proven of it.
+    mutating func overdraws(_ byteCount: Int, to endpoint: Endpoint, from host: Int) -> Bool {
+        let hearing = Hearing(host: host, endpoint: endpoint)
+        guard !named.contains(endpoint), !proven.contains(hearing) else { return false }
+        credits[hearing, default: 0] -= byteCount
+        return credits[hearing, default: 0] < 0
+    }
+
+    /// Keeps the books of a datagram that arrives; `sender` is `nil` when an attacker sent it.
+    mutating func arrived(_ byteCount: Int, from endpoint: Endpoint, sender: Int?, at host: Int) {
+        let hearing = Hearing(host: host, endpoint: endpoint)
+        if let sender { heard[hearing] = sender }
+        credits[hearing, default: 0] += byteCount
     }
 }

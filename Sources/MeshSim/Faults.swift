@@ -2,6 +2,10 @@
 public struct Faults: Sendable {
     /// Messages that never arrive.
     public var lossPerMille: UInt64 = 0
+    /// Messages that begin a burst of loss; only of datagrams.
+    public var burstPerMille: UInt64 = 0
+    /// A burst takes fewer messages than this.
+    public var burstCountMax: UInt64 = 20
     /// Messages that arrive twice.
     public var duplicationPerMille: UInt64 = 0
     /// Messages of which one bit is flipped.

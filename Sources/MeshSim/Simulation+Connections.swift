@@ -66,8 +66,9 @@ extension Simulation {
 
     mutating func sendByConnection(_ bytes: [UInt8], _ number: UInt64, from index: Int) {
         guard var network = connections, let to = network.open[number]?.first(where: { $0 != index }),
-            network.open[number]?.contains(index) == true, !network.isSilent
-        else { return }
+            network.open[number]?.contains(index) == true
+        else { return connections?.isSilent == true ? () : noteMisled(bytes) }
+        guard !network.isSilent else { return }
         let due = now.advanced(milliseconds: network.delayMilliseconds)
         let arrival = max(network.arrivals[number]?[to] ?? due, due)
         network.arrivals[number, default: [:]][to] = arrival
@@ -99,6 +100,7 @@ extension Simulation {
 
     /// All direct connections are reset, and both ends are told.
     public mutating func resetConnections() {
+        connections?.brokenAt = now
         for (number, ends) in connections?.open ?? [:] {
             for end in ends { queue.add(.connectionClosed(number, at: end), at: now) }
         }

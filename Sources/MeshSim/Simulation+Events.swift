@@ -14,7 +14,7 @@ extension Simulation {
             driveRelay(index) { $0.handleTimeout(at: $2, actions: &$1) }
         case .connect(let node, let relay, let generation): connect(node, relay, generation)
         case .toNode(let index, let relay, let connection, let channel, let bytes):
-            guard hosts[index].connections[relay] == connection else { return }
+            guard hosts[index].connections[relay] == connection else { return noteMisled(bytes, byRelay: relay) }
             deliver(bytes, to: index, relay: relay, channel: channel)
         case .toRelay(let index, let connection, let channel, let bytes):
             forward(bytes, at: index, connection: connection, channel: channel)
@@ -24,14 +24,16 @@ extension Simulation {
         case .relayWork(let index, let generation, let ticket, let result):
             guard relays[index].generation == generation else { return }
             driveRelay(index) { $0.performed(ticket, result, at: $2, actions: &$1) }
-        case .datagram(let index, let source, let bytes): deliver(bytes, to: index, by: .udp(source))
+        case .datagram(let index, let datagram): arrived(datagram, at: index)
         case .datagramTooLong(let index, let endpoint, let byteCount):
             drive(index) { $0.datagramTooLong(byteCount: byteCount, to: endpoint, at: $2, actions: &$1) }
         case .met(let one, let other): met(one, other)
         case .byConnection(let number, let index, let bytes):
-            guard connections?.open[number]?.contains(index) == true else { return }
+            guard connections?.open[number]?.contains(index) == true else { return noteMisled(bytes) }
             deliver(bytes, to: index, by: .direct(number))
         case .connectionClosed(let number, let index): connectionClosed(number, at: index)
+        case .relayReplaced(let index, let generation):
+            if relays[index].generation == generation { relayReplaced(index) }
         case .closed(let node, let relay, let connection):
             guard hosts[node].connections[relay] == connection else { return }
             dropConnection(node: node, relay: relay)
@@ -78,6 +80,7 @@ extension Simulation {
         guard bytes.first == MessageKind.record.rawValue else {
             return drive(index) { $0.received(bytes.span.rawBytes, by: carrier, at: $2, actions: &$1) }
         }
+        noteArrived(bytes)
         var copy = bytes
         var delivered: (peer: PeerIndex, frame: [UInt8])?
         var released: [(peer: PeerIndex, bytes: [UInt8])] = []
@@ -93,28 +96,8 @@ extension Simulation {
         for (peer, bytes) in released { judge(bytes, from: peer, at: index) }
     }
 
-    mutating func judge(_ frame: [UInt8], from peer: PeerIndex, at index: Int) {
-        let number = frame.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        guard let sent = sentFrames[number],
-            frame == Self.frame(number, byteCount: frameByteCounts[number] ?? Self.frameByteCount)
-        else {
-            return violations.append(.deliveredButNeverSent)
-        }
-        guard sent.to == index, hosts[sent.from].identity.id == hosts[index].node.peerID(peer) else {
-            return violations.append(.deliveredToTheWrongNode(number))
-        }
-        if !deliveredFrames.insert(number).inserted { violations.append(.deliveredTwice(number)) }
-        deliveries.append(Delivery(number: number, from: sent.from, to: index, at: now))
-        let link = DirectNetwork.Link(sent.from, index)
-        if let newest = newestDelivered[link], newest > number {
-            reorderedCount += 1
-        } else {
-            newestDelivered[link] = number
-        }
-    }
-
     mutating func forward(_ bytes: [UInt8], at index: Int, connection: UInt64, channel: UInt32) {
-        guard relays[index].nodes[connection] != nil else { return }
+        guard relays[index].nodes[connection] != nil else { return noteMisled(bytes, byRelay: index) }
         if channel == CarrierItem.controlChannel {
             return driveRelay(index) { $0.received(bytes.span.rawBytes, from: connection, at: $2, actions: &$1) }
         }
@@ -122,8 +105,8 @@ extension Simulation {
             let route = try? relays[index].core.route(
                 from: connection, channel: channel, byteCount: bytes.count, at: now),
             let node = relays[index].nodes[route.connection]
-        else { return }
-        for (delay, altered) in suffer(bytes) {
+        else { return noteMisled(bytes, byRelay: index) }
+        for (delay, altered) in suffer(bytes, faults(ofRelay: index)) {
             queue.add(
                 .toNode(node, relay: index, connection: route.connection, channel: route.channel, altered),
                 at: now.advanced(milliseconds: delay))

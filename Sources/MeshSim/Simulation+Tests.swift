@@ -60,11 +60,13 @@ extension Simulation {
         let number = nextFrame
         guard let records = seal(Self.frame(number, byteCount: byteCount), from: from, to: peer) else { return nil }
         nextFrame += 1
-        sentFrames[number] = (from, to)
-        if byteCount != Self.frameByteCount { frameByteCounts[number] = byteCount }
         let second = hosts[from].node.secondCarrier(of: peer)
+        sentFrames[number] = SentFrame(
+            from: from, to: to, at: now, byteCount: byteCount, recordCount: records.count,
+            isSuspect: hosts[from].node.pathSuspicion(of: peer) != nil)
+        for record in records { noteSealed(record, number) }
         for record in records {
-            if direct?.dropsAllFrames != true || carrier.isRelay { send(record, by: carrier, from: from) }
+            send(record, by: carrier, from: from)
             if let second { send(record, by: second, from: from) }
         }
         armNode(from)
@@ -96,6 +98,7 @@ extension Simulation {
     /// Breaks the connection of a node and a relay.
     public mutating func breakConnection(node: Int, relay: Int) {
         guard let connection = hosts[node].connections[relay] else { return }
+        relays[relay].brokenAt = now
         queue.add(.closed(node: node, relay: relay, connection: connection), at: now)
     }
 
@@ -119,6 +122,7 @@ extension Simulation {
         relays[index].core = try makeSwitch(relays[index].identity)
         relays[index].generation += 1
         relays[index].nodes = [:]
+        relays[index].brokenAt = now
     }
 
     // MARK: - Paths
@@ -159,49 +163,11 @@ extension Simulation {
     /// Records that a node dropped, by reason.
     public func recordRefusals(of node: Int) -> [RecordRefusal: UInt64] { hosts[node].node.recordRefusals }
 
-    /// A node's addresses change.
-    public mutating func setCandidates(_ endpoints: [Endpoint], of node: Int) {
-        hosts[node].candidates = endpoints.map { Candidate(source: .interface, transport: .udp, endpoint: $0) }
-        let candidates = hosts[node].candidates
-        drive(node) { $0.setLocalCandidates(candidates, at: $2, actions: &$1) }
-    }
-
     /// People allow direct paths between two nodes, or want the relay.
     public mutating func setDirectAllowed(_ isAllowed: Bool, _ one: Int, _ other: Int) {
         for (from, to) in [(one, other), (other, one)] {
             guard let peer = hosts[from].node.peerIndex(of: hosts[to].identity.id) else { continue }
             drive(from) { $0.setPathWish(isAllowed ? .automatic : .relay, for: peer, at: $2, actions: &$1) }
-        }
-    }
-
-    /// An attacker sends a datagram with a source of his choice.
-    public mutating func inject(_ bytes: [UInt8], from source: Endpoint, to node: Int, afterMilliseconds: UInt64) {
-        queue.add(.datagram(to: node, from: source, bytes), at: now.advanced(milliseconds: afterMilliseconds))
-    }
-
-    mutating func sendDatagram(_ bytes: [UInt8], to endpoint: Endpoint, from index: Int) {
-        guard var network = direct else { return }
-        let source = DirectNetwork.endpoint(of: index)
-        network.recorded?.append(.init(source: source, destination: endpoint, bytes: bytes))
-        guard let to = DirectNetwork.host(at: endpoint), hosts.indices.contains(to) else {
-            network.strayByteCounts[endpoint, default: 0] += bytes.count
-            return direct = network
-        }
-        let link = DirectNetwork.Link(index, to)
-        network.sentCounts[link, default: 0] += 1
-        direct = network
-        if bytes.count > network.interfaceByteCountMax {
-            return queue.add(.datagramTooLong(from: index, to: endpoint, byteCount: bytes.count), at: now)
-        }
-        let isFrame = bytes.count == Session.frameOverheadByteCount + Self.frameByteCount
-        guard !network.cut.contains(link), !(network.dropsFrames && isFrame),
-            bytes.count <= network.datagramByteCountMax
-        else { return }
-        let extra = network.delays[link].map { Int64($0) - Int64(network.faults.delayMilliseconds) } ?? 0
-        for (delay, altered) in suffer(bytes, network.faults) {
-            queue.add(
-                .datagram(to: to, from: source, altered),
-                at: now.advanced(milliseconds: UInt64(max(Int64(delay) + extra, 0))))
         }
     }
 }

@@ -8,13 +8,6 @@ internal import MeshWire
 /// The relays' own messages arrive in order, as over TLS. What they forward suffers `faults`, as with a relay that
 /// lies or drops. Connections break and hosts restart when told to.
 public struct Simulation {
-    /// What the oracle found wrong.
-    public enum Violation: Error, Equatable, Sendable {
-        case deliveredTwice(UInt64)
-        case deliveredButNeverSent
-        case deliveredToTheWrongNode(UInt64)
-    }
-
     enum Event: Sendable {
         case nodeTimer(Int)
         case relayTimer(Int)
@@ -24,11 +17,21 @@ public struct Simulation {
         case nodeWork(Int, generation: UInt64, WorkTicket, WorkResult)
         case relayWork(Int, generation: UInt64, WorkTicket, WorkResult)
         case closed(node: Int, relay: Int, connection: UInt64)
-        case datagram(to: Int, from: Endpoint, [UInt8])
+        case datagram(to: Int, Datagram)
         case datagramTooLong(from: Int, to: Endpoint, byteCount: Int)
         case met(Int, Int)
         case byConnection(UInt64, to: Int, [UInt8])
         case connectionClosed(UInt64, at: Int)
+        case relayReplaced(Int, generation: UInt64)
+    }
+
+    /// A datagram on its way to a host.
+    struct Datagram: Sendable {
+        var source: Endpoint
+        var destination: Endpoint
+        /// The host that sent it; `nil` for an attacker.
+        var sender: Int?
+        var bytes: [UInt8]
     }
 
     /// A frame that arrived.
@@ -59,11 +62,21 @@ public struct Simulation {
         var nodes: [UInt64: Int] = [:]
         var timerAt: Instant?
         var isDown = false
+        /// One way to each node; `nil` for that of the faults.
+        var delayMilliseconds: UInt64?
+        /// What it will be when it has restarted.
+        var next: RelaySwitch?
+        /// When it last broke a connection.
+        var brokenAt: Instant?
+        /// When nodes learned that a channel or connection was closed.
+        var closings: [Instant] = []
     }
 
     /// Work takes this long in virtual time: a signature and two verifications.
     static let workMilliseconds: UInt64 = 4
-    /// A frame of the simulation: its number, and zeros.
+    /// As long as a relay that drains goes on.
+    static let drainMilliseconds: UInt64 = 500
+    /// A small frame of the simulation.
     public static let frameByteCount = 64
     /// The wall clock at virtual time 0, in seconds since 1970.
     static let epochSeconds: UInt64 = 1_800_000_000
@@ -81,16 +94,19 @@ public struct Simulation {
     /// Frames that arrived after a later one of the same direction.
     public internal(set) var reorderedCount = 0
     var newestDelivered: [DirectNetwork.Link: UInt64] = [:]
+    /// Frames that were overtaken though no path was suspect.
+    var overtakenFrames: [UInt64] = []
+    /// When senders began to doubt their path, by sender and receiver.
+    public internal(set) var suspicions: [(link: DirectNetwork.Link, at: Instant)] = []
+    var sealedRecords: [RecordName: SealedRecord] = [:]
     /// What the nodes told people about paths, with the time and the node.
     public internal(set) var pathEvents: [(at: Instant, node: Int, event: NodeEvent)] = []
     /// When sessions were established, in the nodes' words.
     public internal(set) var establishedAt: [Instant] = []
     /// Virtual time.
     public internal(set) var now = Instant.zero
-    /// Frames sent and delivered, by frame number.
-    public internal(set) var sentFrames: [UInt64: (from: Int, to: Int)] = [:]
-    /// Bytes of sent frames that were of another size than `frameByteCount`, by frame number.
-    var frameByteCounts: [UInt64: Int] = [:]
+    /// Frames sent, by frame number.
+    public internal(set) var sentFrames: [UInt64: SentFrame] = [:]
     /// Frames that arrived.
     public internal(set) var deliveredFrames: Set<UInt64> = []
     /// Wrong deliveries.
@@ -127,7 +143,7 @@ public struct Simulation {
         seed: UInt64, nodeCount: Int, relayCount: Int, identities: Identities, rotationIntervalSeconds: UInt32 = 300,
         isDirect: Bool = false, opensConnections: Bool = false, afterDirect: Node.AfterDirect = .standby
     ) throws {
-        if isDirect { direct = DirectNetwork() }
+        if isDirect { direct = DirectNetwork(hostCount: nodeCount) }
         if opensConnections { connections = ConnectionNetwork() }
         self.afterDirect = afterDirect
         entropy = .seeded(seed)
@@ -140,11 +156,8 @@ public struct Simulation {
         // Which node has the lower ID depends on the seed.
         if entropy.number(below: 2) == 1 { ids.reverse() }
         for identity in ids {
-            var candidates = isDirect ? Self.candidates(of: hosts.count) : []
-            if opensConnections {
-                let endpoint = ConnectionNetwork.endpoint(of: hosts.count)
-                candidates.append(Candidate(source: .interface, transport: .webSocket, endpoint: endpoint))
-            }
+            let attachment = direct?.attachments[hosts.count]
+            let candidates = candidates(of: hosts.count, endpoints: attachment?.candidates ?? [])
             let node = makeNode(identity, peers: ids.map(\.id), candidates: candidates)
             hosts.append(Host(candidates: candidates, identity: identity, node: node))
         }
@@ -159,8 +172,25 @@ public struct Simulation {
             entropy: .seeded(entropy.next()))
     }
 
-    static func candidates(of host: Int) -> [Candidate] {
-        [Candidate(source: .interface, transport: .udp, endpoint: DirectNetwork.endpoint(of: host))]
+    /// What a host names to its peers.
+    func candidates(of host: Int, endpoints: [Endpoint]) -> [Candidate] {
+        var candidates = endpoints.map { Candidate(source: .interface, transport: .udp, endpoint: $0) }
+        if connections != nil {
+            let endpoint = ConnectionNetwork.endpoint(of: host)
+            candidates.append(Candidate(source: .interface, transport: .webSocket, endpoint: endpoint))
+        }
+        return candidates
+    }
+
+    /// One way between a relay and a node, in milliseconds.
+    func delayMilliseconds(toRelay relay: Int) -> UInt64 {
+        relays[relay].delayMilliseconds ?? faults.delayMilliseconds
+    }
+
+    func faults(ofRelay relay: Int) -> Faults {
+        var result = faults
+        result.delayMilliseconds = delayMilliseconds(toRelay: relay)
+        return result
     }
 
     mutating func makeNode(_ identity: Identity, peers: [PeerID], candidates: [Candidate]) -> Node {
@@ -206,12 +236,14 @@ public struct Simulation {
             guard let connection = hosts[index].connections[relay] else { return }
             queue.add(
                 .toRelay(relay, connection: connection, channel: CarrierItem.controlChannel, bytes),
-                at: now.advanced(milliseconds: faults.delayMilliseconds))
+                at: now.advanced(milliseconds: delayMilliseconds(toRelay: relay)))
         case .connectRelay(let relay):
             queue.add(
                 .connect(node: index, relay: relay, generation: hosts[index].generation),
-                at: now.advanced(milliseconds: 3 * faults.delayMilliseconds))
-        case .closeRelay(let relay): dropConnection(node: index, relay: relay)
+                at: now.advanced(milliseconds: 3 * delayMilliseconds(toRelay: relay)))
+        case .closeRelay(let relay):
+            relays[relay].closings.append(now)
+            dropConnection(node: index, relay: relay)
         case .work(let ticket, let work):
             queue.add(
                 .nodeWork(index, generation: hosts[index].generation, ticket, work.run()),
@@ -219,7 +251,16 @@ public struct Simulation {
         case .event(.established):
             establishedCount += 1
             establishedAt.append(now)
-        case .event(let event) where event.isAboutPaths: pathEvents.append((now, index, event))
+        case .event(let event) where event.isAboutPaths:
+            if case .carrierClosed(_, .relay(let relay, _)) = event { relays[relay].closings.append(now) }
+            pathEvents.append((now, index, event))
+            if case .pathValidated(_, let endpoint, _) = event {
+                direct?.proven.insert(.init(host: index, endpoint: endpoint))
+            }
+            if case .pathSuspect(let peer, _, _) = event {
+                // Peers are listed in the order of the hosts.
+                suspicions.append((DirectNetwork.Link(index, peer < index ? peer : peer + 1), now))
+            }
         case .event(.rotated): rotatedCount += 1
         case .event(.handshakeFailed(_, let failure)): failures.append(failure)
         case .openConnections(let peer, let targets, _): openConnections(peer, targets, from: index)
@@ -230,12 +271,12 @@ public struct Simulation {
     }
 
     mutating func send(_ bytes: [UInt8], by carrier: CarrierID, from index: Int) {
+        noteSent(bytes)
         if case .udp(let endpoint) = carrier { return sendDatagram(bytes, to: endpoint, from: index) }
         if case .direct(let number) = carrier { return sendByConnection(bytes, number, from: index) }
-        guard case .relay(let relay, let channel) = carrier, let connection = hosts[index].connections[relay] else {
-            return
-        }
-        for (delay, altered) in suffer(bytes) {
+        guard case .relay(let relay, let channel) = carrier else { return }
+        guard let connection = hosts[index].connections[relay] else { return noteMisled(bytes, byRelay: relay) }
+        for (delay, altered) in suffer(bytes, faults(ofRelay: relay)) {
             queue.add(
                 .toRelay(relay, connection: connection, channel: channel, altered),
                 at: now.advanced(milliseconds: delay))
@@ -262,12 +303,12 @@ public struct Simulation {
                 queue.add(
                     .toNode(
                         node, relay: index, connection: connection, channel: CarrierItem.controlChannel, bytes),
-                    at: now.advanced(milliseconds: faults.delayMilliseconds))
+                    at: now.advanced(milliseconds: delayMilliseconds(toRelay: index)))
             case .close(let connection):
                 guard let node = relays[index].nodes[connection] else { continue }
                 queue.add(
                     .closed(node: node, relay: index, connection: connection),
-                    at: now.advanced(milliseconds: faults.delayMilliseconds))
+                    at: now.advanced(milliseconds: delayMilliseconds(toRelay: index)))
             case .work(let ticket, let work):
                 queue.add(
                     .relayWork(index, generation: relays[index].generation, ticket, work.run()),
@@ -286,7 +327,8 @@ public struct Simulation {
 extension NodeEvent {
     var isAboutPaths: Bool {
         switch self {
-        case .pathValidated, .pathSizeChanged, .pathChanged, .pathSuspect, .pathDead, .attemptFailed, .unresponsive:
+        case .pathValidated, .pathSizeChanged, .pathChanged, .pathSuspect, .pathDead, .attemptFailed, .unresponsive,
+            .connectionProven, .carrierOpened, .carrierClosed, .relay, .sessionLost, .sessionEnded:
             true
         default: false
         }

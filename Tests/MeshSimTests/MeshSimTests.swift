@@ -3,12 +3,9 @@ import MeshBase
 import MeshSim
 import Testing
 
-/// Seeds of one run: `MESH_SEEDS` many from `MESH_SEED` on; a failing seed is printed and replays alone.
-private let firstSeed = ProcessInfo.processInfo.environment["MESH_SEED"].flatMap { UInt64($0) } ?? 1
-private let seedCount = ProcessInfo.processInfo.environment["MESH_SEEDS"].flatMap { UInt64($0) } ?? 2000
-
 @Suite struct MeshSimTests {
     static let identities = try! Simulation.Identities(count: 6, seed: 7)
+    private static let seeds = SeedRange(defaultCount: 500, share: 10)
 
     @Test func twoNodesThatKnowOnlyEachOthersIDMeetAtARelay() throws {
         var world = try Simulation(seed: 1, nodeCount: 2, relayCount: 1, identities: Self.identities)
@@ -65,18 +62,10 @@ private let seedCount = ProcessInfo.processInfo.environment["MESH_SEEDS"].flatMa
     }
 
     @Test func everyFrameThatIsDeliveredWasSentOnceAndAHealedNetworkMeshes() async throws {
-        let seeds = (firstSeed..<firstSeed + seedCount)
-        let failed = await withTaskGroup(of: [(UInt64, String)].self) { group in
-            for half in 0..<2 {
-                group.addTask {
-                    seeds.filter { Int($0 % 2) == half }.compactMap { seed in Self.fault(of: seed).map { (seed, $0) } }
-                }
-            }
-            return await group.reduce(into: []) { $0 += $1 }
-        }
-        print("simulated \(seedCount) seeds from \(firstSeed): \(failed.count) failed")
+        let failed = await Self.seeds.faults { Self.fault(of: $0) }
+        print("simulated relays of \(Self.seeds): \(failed.count) failed")
         for (seed, fault) in failed {
-            Issue.record("seed \(seed): \(fault); replay with MESH_SEED=\(seed) MESH_SEEDS=1")
+            Issue.record("seed \(seed): \(fault); replay with make simulate SEEDS=1 FIRST=\(seed)")
         }
     }
 

@@ -139,7 +139,7 @@ import Testing
         let isDirect = world.run(until: { $0.isDirect(0, 1) }, withinMilliseconds: 5_000)
         try #require(isDirect)
         _ = Self.runWithTraffic(&world, milliseconds: 12_000)
-        world.direct?.dropsAllFrames = true
+        world.direct?.dropsFrames = true
         let isRelayed = Self.runWithTraffic(&world, milliseconds: 3_000) { $0.isRelayed(0, 1) }
         #expect(isRelayed)
     }

@@ -8,7 +8,8 @@ import Testing
 @Suite struct PathTests {
     static let identities = MeshSimTests.identities
     private static let firstSeed = ProcessInfo.processInfo.environment["MESH_SEED"].flatMap { UInt64($0) } ?? 1
-    private static let seedCount = ProcessInfo.processInfo.environment["MESH_SEEDS"].flatMap { UInt64($0) } ?? 300
+    private static let seedCount =
+        ProcessInfo.processInfo.environment["MESH_SEEDS"].flatMap { UInt64($0) }.map { max($0 / 10, 1) } ?? 300
 
     /// Two nodes, a relay 40 ms from each, a direct path of 15 ms.
     private static func world(
@@ -240,6 +241,43 @@ import Testing
         #expect(sentBytes > 0)
         #expect(world.violations.isEmpty)
         #expect(world.isDirect(0, 1))
+    }
+
+    @Test func aChangeOfTheSourceAddressIsNoLossOfFrames() throws {
+        var world = try Self.world(afterDirect: .standby)
+        let isDirect = world.run(until: { $0.isDirect(0, 1) }, withinMilliseconds: 5_000)
+        try #require(isDirect)
+        func send(_ count: Int) {
+            for _ in 0..<count {
+                _ = world.sendFrame(from: 0, to: 1)
+                world.run(milliseconds: 5)
+            }
+        }
+        send(1_000)
+        let changedAt = world.now
+        // The peer counts what comes from the new address from 0 on.
+        world.attach(0) { $0.version4 = Attachment.version4Endpoint(of: 0, generation: 1) }
+        send(600)
+        let isDoubted = world.pathEvents.contains { event in
+            if case .pathSuspect(_, _, .framesMissing) = event.event { event.at > changedAt } else { false }
+        }
+        #expect(!isDoubted)
+    }
+
+    @Test func aPathThatWasBlockedIsAskedAgainWhenTheBlockEnds() throws {
+        var world = try Self.world(afterDirect: .standby)
+        let isDirect = world.run(until: { $0.isDirect(0, 1) }, withinMilliseconds: 5_000)
+        try #require(isDirect)
+        world.direct?.dropsFrames = true
+        for _ in 0..<600 {
+            _ = world.sendFrame(from: 0, to: 1)
+            _ = world.sendFrame(from: 1, to: 0)
+            world.run(milliseconds: 5)
+        }
+        #expect(world.isRelayed(0, 1))
+        world.direct?.dropsFrames = false
+        let isDirectAgain = world.run(until: { $0.isDirect(0, 1) }, withinMilliseconds: 200_000)
+        #expect(isDirectAgain)
     }
 
     @Test func everyMigrationIsInvisibleWhenTheNetworkLosesNothing() async throws {
