@@ -133,7 +133,9 @@ extension Simulation {
                 event.at.milliseconds(since: frame.at) < Self.keptMilliseconds
             else { return false }
             return switch event.event {
-            case .carrierOpened, .pathChanged: true
+            // Peers are listed in the order of the hosts.
+            case .carrierOpened(let peer, _), .pathChanged(let peer, _, _, _):
+                (peer < event.node ? peer : peer + 1) == frame.to
             default: false
             }
         }
