@@ -68,7 +68,8 @@ extension Node {
     /// Seals the frame of `byteCount` bytes that lies at `Session.contentOffset` of `record`, in place.
     ///
     /// - Returns: the record's byte count; `nil` when there is no session with the peer. Allocates nothing, unless the
-    ///   path is in doubt and there is no other: then a copy is kept. Call `takeKeptFrame` after anything that happened.
+    ///   path is in doubt and no other has shown itself alive: then a copy is kept. Call `takeKeptFrame` after anything
+    ///   that happened.
     public mutating func sealFrame(
         to peer: PeerIndex, byteCount: Int, in record: inout MutableRawSpan, at now: Instant
     ) -> Int? { peers[peer].sealFrame(byteCount: byteCount, in: &record, context: &context, at: now) }
@@ -79,10 +80,10 @@ extension Node {
     /// The carrier for a peer's kept frames; `nil` when there is none, or nothing is kept.
     public func keptFrameCarrier(of peer: PeerIndex) -> CarrierID? { peers[peer].keptCarrier }
 
-    /// Takes the record of a frame that was kept while its path was in doubt and there was no other: send it by
-    /// `keptFrameCarrier`, and ask again, as long as the carrier takes data.
+    /// Takes the record of a frame that was kept while its path was in doubt: send it by `keptFrameCarrier`, and ask again,
+    /// as long as the carrier takes data.
     public mutating func takeKeptFrame(of peer: PeerIndex, at now: Instant) -> [UInt8]? {
-        peers[peer].updateKept(context: &context) { $0.next(at: now) }
+        peers[peer].takeKept(context: &context, at: now)
     }
 
     /// How a frame of `byteCount` bytes has to be cut, because it is larger than the records of the UDP path in use; `nil`

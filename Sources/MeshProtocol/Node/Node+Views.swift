@@ -12,9 +12,7 @@ extension Node {
     public func carrier(of peer: PeerIndex) -> CarrierID? { peers[peer].carrier }
     /// Where copies of the peer's frames go, the same bytes, while the path in use is suspect; `nil` normally, and while
     /// frames that were kept go first.
-    public func secondCarrier(of peer: PeerIndex) -> CarrierID? {
-        peers[peer].kept.isEmpty ? peers[peer].secondCarrier : nil
-    }
+    public func secondCarrier(of peer: PeerIndex) -> CarrierID? { peers[peer].copyCarrier }
     /// All direct addresses that are known of a peer, and what is known of them.
     public func pathCandidates(of peer: PeerIndex, at now: Instant) -> [PathCandidateStatus] {
         let probed = peers[peer].paths.prober?.status(current: peers[peer].paths.currentEndpoint, at: now) ?? []

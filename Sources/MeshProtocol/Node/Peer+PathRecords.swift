@@ -67,13 +67,16 @@ extension Peer {
         if finding.isBlackHole { foundBlackHole(at: now, actions: &actions) }
         let after = paths.liveness?.suspicion?.reason
         if before == nil, let after { becameSuspect(after, at: now, actions: &actions) }
-        // What is missing is sent again by the path that is well again, if no relay came meanwhile.
-        if after == nil, !finding.isMissing, !kept.isEmpty { updateKept(context: &context) { $0.removeAll() } }
+        // What may be missing is sent again by the path that is well again, if no relay came meanwhile.
+        if after == nil, !finding.isMissing, let polledAt = finding.polledAt, !kept.isEmpty {
+            updateKept(context: &context) { $0.arrived(before: polledAt) }
+        }
     }
 
     mutating func becameSuspect(_ reason: PathSuspicion, at now: Instant, actions: inout [PeerAction]) {
         guard let current = paths.current else { return }
         actions.append(.event(.pathSuspect(index, current, reason)))
+        paths.doubted()
         paths.updateProber { $0.proveAnew(at: now) }
         if alternative == nil { actions.append(.hurryRelays) }
     }

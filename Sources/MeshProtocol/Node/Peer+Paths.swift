@@ -10,24 +10,6 @@ extension Peer {
         return reliableCarrier
     }
 
-    /// Where copies of all records go while the path in use is suspect.
-    var secondCarrier: CarrierID? {
-        guard paths.liveness?.suspicion != nil, paths.isOnDirect else { return nil }
-        return alternative
-    }
-
-    /// Whether frames are kept: the path in use is suspect, and no other is there or has taken all that was kept so far.
-    var isKeeping: Bool {
-        guard paths.liveness?.suspicion != nil else { return false }
-        return !kept.isEmpty || alternative == nil
-    }
-
-    /// Where kept frames go now: not by a path in doubt.
-    var keptCarrier: CarrierID? {
-        guard !kept.isEmpty else { return nil }
-        return alternative ?? (paths.liveness?.suspicion == nil ? carrier : nil)
-    }
-
     /// Whether relays have to be there for this peer.
     var needsRelay: Bool {
         guard sendingSession != nil, let current = paths.current, !current.isRelay else { return true }
@@ -55,11 +37,6 @@ extension Peer {
         }
     }
 
-    /// What takes over when the path in use is dead.
-    var alternative: CarrierID? {
-        if case .direct = paths.current { relayCarrier } else { reliableCarrier }
-    }
-
     private var hasAlternative: Bool { alternative != nil }
 
     // MARK: - Choice
@@ -81,6 +58,7 @@ extension Peer {
         if let next = preferredCarrier(place, context: &context, at: now, actions: &actions), next != paths.current {
             move(to: next, place, at: now, actions: &actions)
         }
+        askAlternative(place, context: &context, at: now, actions: &actions)
         guard context.usesDatagrams else { return }
         closeIdleConnections(at: now, actions: &actions)
         if lacksRelay, paths.mayName(at: now) { actions.append(.namePeer) }
@@ -186,7 +164,7 @@ extension Peer {
     func pathDeadline(_ context: PeerContext) -> Instant? {
         var result = paths.deadline(hasAlternative: hasAlternative)
         func consider(_ instant: Instant?) { if let instant { result = min(result ?? instant, instant) } }
-        for session in sessions { consider(session.orderDeadline) }
+        for place in sessions.indices { consider(sessions[place].orderDeadline) }
         consider(closeDue(context))
         consider(connectionDeadline)
         if context.usesDatagrams, lacksRelay { consider(paths.nameDeadline) }

@@ -153,7 +153,7 @@ extension Peer {
             case .work(let work): actions.append(.work(work, .session(localIndex: localIndex)))
             case .rotated(let epoch): actions.append(.event(.rotated(index, epoch: epoch)))
             case .pong(let identifier, let nanoseconds):
-                paths.ponged(identifier)
+                ponged(identifier, context: &context)
                 if let carrier {
                     actions.append(
                         .event(
@@ -265,10 +265,7 @@ extension Peer {
     /// A record with a frame or slice goes out.
     private mutating func sealed(_ record: RawSpan, context: inout PeerContext, at now: Instant) {
         paths.frameSent(recordByteCount: record.byteCount, at: now)
-        if isKeeping, context.keptByteCount < PeerContext.keptByteCountMax {
-            let copy = record.copy(0..<record.byteCount)
-            updateKept(context: &context) { $0.append(copy, at: now) }
-        }
+        keep(record, context: &context, at: now)
     }
 
     /// How to cut a frame that the records of the path in use cannot carry whole.

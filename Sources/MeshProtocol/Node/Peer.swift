@@ -99,6 +99,8 @@ struct Peer: Sendable {
         relayChannels[relay] = channel
         closingChannels[relay] = nil
         paths.relayOpened(at: now)
+        // Opened for both just now: nobody has a reason to close it.
+        if alternative == .relay(relay, channel: channel) { paths.alternativeOpened(.relay(relay, channel: channel)) }
         actions.append(.event(.carrierOpened(index, .relay(relay, channel: channel))))
         failedAttempts = 0
         carrierOpened(localID: localID, context: &context, at: now, actions: &actions)
@@ -134,6 +136,8 @@ struct Peer: Sendable {
     ) {
         // A stranger who dials, names the peer and goes is none of the peer's paths.
         if wasOpen { actions.append(.event(.carrierClosed(index, carrier))) }
+        paths.alternativeClosed(carrier)
+        updateKept(context: &context) { $0.closed(carrier) }
         removeResponders(context: &context) { $0.carrier == carrier && !$0.isCompleted }
         if reliableCarrier == nil { attemptAt = nil }
         if let lost = initiator, lost.carrier == carrier {
@@ -182,12 +186,11 @@ struct Peer: Sendable {
         consider(initiator?.deadline)
         consider(pathDeadline(context))
         for responder in responders { consider(responder.deadline) }
-        for (place, session) in sessions.enumerated() {
-            consider(session.deadline)
-            consider(session.lossReportedAt?.advanced(milliseconds: Self.lossGraceMilliseconds))
-            if let sending = sendingSession, place < sending {
-                consider(expiry(of: session, replacedBy: sessions[sending]))
-            }
+        let sending = sendingSession ?? 0
+        for place in sessions.indices {
+            consider(sessions[place].deadline)
+            consider(sessions[place].lossReportedAt?.advanced(milliseconds: Self.lossGraceMilliseconds))
+            if place < sending { consider(expiry(of: sessions[place], replacedBy: sessions[sending])) }
         }
         return result
     }

@@ -108,6 +108,8 @@ struct PathLiveness: Sendable {
 
     /// What an answer tells of the path.
     struct Finding: Sendable {
+        /// When the poll was sent; `nil` when this node did not, or does not wait for its answer any more.
+        var polledAt: Instant?
         /// Frames did not arrive that were sent between the poll before and this one.
         var isMissing = false
         /// Long records do not arrive.
@@ -124,6 +126,7 @@ struct PathLiveness: Sendable {
         // Saturating: an answer may come late.
         let sentCount = max(poll.sentFrameCount, progressFrameCount) - progressFrameCount
         let finding = Finding(
+            polledAt: poll.sentAt,
             isMissing: sentCount > max(answer.frameCount, arrivedFrameCount) - arrivedFrameCount,
             isBlackHole: missesLongFrames(poll, answer))
         // Less than before: this node's address has changed, and the peer counts what comes from the new one.

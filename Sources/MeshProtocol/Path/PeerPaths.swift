@@ -44,6 +44,10 @@ struct PeerPaths: Sendable {
     /// A ping by relay before the frames follow it by choice: the peer must not be closing the channel.
     private var relayPing: (identifier: UInt64, carrier: CarrierID, sentAt: Instant)?
     private(set) var confirmedRelay: CarrierID?
+    /// A ping by the path that is to take over from one in doubt.
+    private var alternativePing: (identifier: UInt64, carrier: CarrierID)?
+    /// Which other path was opened, or carried a ping and its answer, since the one in use is in doubt.
+    private(set) var aliveAlternative: CarrierID?
     private var nameAt: Instant?
     private var nameGapMilliseconds = nameRetryMilliseconds
     /// When the pair's relay channel was last opened or used.
@@ -202,11 +206,35 @@ struct PeerPaths: Sendable {
 
     mutating func ponged(_ identifier: UInt64) {
         if let relayPing, relayPing.identifier == identifier { confirmedRelay = relayPing.carrier }
+        if let alternativePing, alternativePing.identifier == identifier { aliveAlternative = alternativePing.carrier }
     }
 
     var relayPingDeadline: Instant? {
         guard confirmedRelay == nil, !isDirectAllowed, isOnDirect else { return nil }
         return relayPing?.sentAt.advanced(milliseconds: Self.relayPingMilliseconds)
+    }
+
+    // MARK: - The path that is to take over
+
+    /// The path in use has fallen into doubt: what was known of the others is of the time before.
+    mutating func doubted() {
+        alternativePing = nil
+        aliveAlternative = nil
+    }
+
+    /// The identifier of a ping to send by `carrier` now; `nil` when it was asked, or need not be.
+    mutating func pingAlternative(_ carrier: CarrierID, entropy: inout EntropySource) -> UInt64? {
+        guard aliveAlternative != carrier, alternativePing?.carrier != carrier else { return nil }
+        let identifier = entropy.next()
+        alternativePing = (identifier, carrier)
+        return identifier
+    }
+
+    mutating func alternativeOpened(_ carrier: CarrierID) { aliveAlternative = carrier }
+
+    mutating func alternativeClosed(_ carrier: CarrierID) {
+        if aliveAlternative == carrier { aliveAlternative = nil }
+        if alternativePing?.carrier == carrier { alternativePing = nil }
     }
 
     // MARK: - Parts

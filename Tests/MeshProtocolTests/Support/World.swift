@@ -60,16 +60,19 @@ final class World {
 
     init(
         nodeCount: Int = 2, identityCount: Int = 2, relayCount: Int = 0, rotationSeconds: UInt32 = 86_400,
-        heartbeatSeconds: UInt16 = 15, dialled: Bool = false
+        heartbeatSeconds: UInt16 = 15, dialled: Bool = false, usesDatagrams: Bool = false
     ) {
         let ids = Self.identities.prefix(identityCount).map(\.id)
         for index in 0..<nodeCount {
             let parameters = SessionParameters(
                 sessionIndex: 0, mtu: 1400, heartbeatIntervalSeconds: heartbeatSeconds,
-                keyRotationIntervalSeconds: rotationSeconds, supportsDirect: false, resetToken: [])
+                keyRotationIntervalSeconds: rotationSeconds, supportsDirect: usesDatagrams, resetToken: [],
+                candidates: usesDatagrams
+                    ? [Candidate(source: .interface, transport: .udp, endpoint: Self.endpoint(of: index))] : [])
             var configuration = Node.Configuration(
                 identity: Self.identities[index], peers: ids.filter { $0 != Self.identities[index].id },
                 relays: Array(repeating: Self.relayIdentity.id, count: relayCount), parameters: parameters)
+            configuration.usesDatagrams = usesDatagrams
             if dialled { configuration.dialledPeers = Set(configuration.peers) }
             nodes.append(Node(configuration, entropy: .seeded(UInt64(100 + index)), at: now))
         }
@@ -80,10 +83,12 @@ final class World {
 
     /// A world whose nodes are all connected to relay 0, with a channel for each pair.
     static func byRelay(
-        nodeCount: Int = 2, identityCount: Int = 2, rotationSeconds: UInt32 = 86_400, opensChannels: Bool = true
+        nodeCount: Int = 2, identityCount: Int = 2, rotationSeconds: UInt32 = 86_400, opensChannels: Bool = true,
+        usesDatagrams: Bool = false
     ) -> World {
         let world = World(
-            nodeCount: nodeCount, identityCount: identityCount, relayCount: 1, rotationSeconds: rotationSeconds)
+            nodeCount: nodeCount, identityCount: identityCount, relayCount: 1, rotationSeconds: rotationSeconds,
+            usesDatagrams: usesDatagrams)
         for node in world.nodes.indices { world.connectRelay(node) }
         if opensChannels {
             for node in world.nodes.indices {
@@ -111,6 +116,13 @@ final class World {
         body(&nodes[index], &actions)
         frames[index] += nodes[index].takeReleasedFrames().map(\.bytes)
         for action in actions { perform(action, of: index) }
+        for peer in 0..<nodes[index].peerCount {
+            while let carrier = nodes[index].keptFrameCarrier(of: peer),
+                let record = nodes[index].takeKeptFrame(of: peer, at: now)
+            {
+                send(record, by: carrier, from: index)
+            }
+        }
     }
 
     private func perform(_ action: NodeAction, of index: Int) {
@@ -150,7 +162,9 @@ final class World {
         case .direct(let connection):
             guard let ends = directEnds[connection] else { return }
             packet = Packet(from: index, to: ends.0 == index ? ends.1 : ends.0, carrier: carrier, bytes: bytes)
-        case .udp: return
+        case .udp(let endpoint):
+            guard let to = nodes.indices.first(where: { Self.endpoint(of: $0) == endpoint }) else { return }
+            packet = Packet(from: index, to: to, carrier: .udp(Self.endpoint(of: index)), bytes: bytes)
         }
         sent.append(packet)
         wire += onSend.map { $0(packet) } ?? [packet]
@@ -169,6 +183,12 @@ final class World {
             .welcome(
                 RelayWelcome(observedEndpoint: endpoint, stunPort: 0, payloadByteCountMax: 65_535, peersMax: peersMax)),
             relay: relay)
+    }
+
+    /// The address of a node's UDP socket (RFC 5737).
+    static func endpoint(of index: Int) -> Endpoint {
+        // '!' okay: four bytes make an address.
+        Endpoint(address: IPAddress(bytes: [198, 51, 100, UInt8(index + 1)])!, port: 7000)
     }
 
     static func relayChallenge() -> RelayChallenge {
@@ -258,8 +278,10 @@ final class World {
         record[Session.contentOffset] = number
         var bytes = record.mutableSpan
         var span = bytes.mutableRawBytes
+        let second = nodes[from].secondCarrier(of: peer)
         guard nodes[from].sealFrame(to: peer, byteCount: 64, in: &span, at: now) != nil else { return false }
         send(record, by: carrier, from: from)
+        if let second { send(record, by: second, from: from) }
         return true
     }
 
@@ -273,7 +295,10 @@ final class World {
             guard let due = nodes.compactMap(\.deadline).min(), due <= end else { break }
             now = max(now, due)
             for index in nodes.indices where nodes[index].deadline.map({ $0 <= now }) ?? false {
-                drive(index) { $0.handleTimeout(nowSeconds: nowSeconds, at: now, actions: &$1) }
+                // What falls into doubt is asked at once, and the others with it.
+                for _ in 0..<2 where nodes[index].deadline.map({ $0 <= now }) ?? false {
+                    drive(index) { $0.handleTimeout(nowSeconds: nowSeconds, at: now, actions: &$1) }
+                }
                 if let next = nodes[index].deadline, next <= now {
                     Issue.record("node \(index) has nothing left to do at \(now) and wants to be called at \(next)")
                     return
