@@ -253,8 +253,9 @@ public struct Node: Sendable {
             if let due = dial.deadline { result = min(result ?? due, due) }
         }
         if let due = strangerDeadline { result = min(result ?? due, due) }
-        for peer in peers {
-            if let due = peer.deadline(context) { result = min(result ?? due, due) }
+        // By index: a peer is large to copy, and this is asked for after every event.
+        for index in peers.indices {
+            if let due = peers[index].deadline(context) { result = min(result ?? due, due) }
         }
         return result
     }

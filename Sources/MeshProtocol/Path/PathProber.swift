@@ -315,15 +315,20 @@ struct PathProber: Sendable {
 
     /// When to call `timedOut`.
     var deadline: Instant? {
-        let attempt: Instant? =
-            switch state {
-            case .idle: nil
-            case .waiting(let until): until
-            case .attempting(let until):
-                targets.compactMap(\.nextAt).min().map { min(until, max($0, pacedUntil ?? $0)) } ?? until
-            }
-        return targets.flatMap { [$0.size.deadline, $0.blockedUntil].compactMap(\.self) }
-            .reduce(attempt) { min($0 ?? $1, $1) }
+        var result: Instant?
+        var next: Instant?
+        for place in targets.indices {
+            if let due = targets[place].size.deadline { result = min(result ?? due, due) }
+            if let due = targets[place].blockedUntil { result = min(result ?? due, due) }
+            if let due = targets[place].nextAt { next = min(next ?? due, due) }
+        }
+        switch state {
+        case .idle: return result
+        case .waiting(let until): return min(result ?? until, until)
+        case .attempting(let until):
+            let attempt = next.map { min(until, max($0, pacedUntil ?? $0)) } ?? until
+            return min(result ?? attempt, attempt)
+        }
     }
 
     /// Blocks that are over: what was proven before them has to be proven again.
