@@ -20,6 +20,14 @@ public struct ConnectionNetwork: Sendable {
     var arrivals: [UInt64: [Int: Instant]] = [:]
     /// When connections were last reset.
     var brokenAt: Instant?
+    /// Connections that a host has proven.
+    var proven: Set<End> = []
+
+    /// A host's end of a connection.
+    struct End: Hashable, Sendable {
+        var host: Int
+        var number: UInt64
+    }
 
     /// The TCP address of a host (RFC 5737).
     public static func endpoint(of host: Int) -> Endpoint {

@@ -31,10 +31,10 @@ public struct DirectNetwork: Sendable {
     private var lastArrivals: [Link: Instant] = [:]
     /// All addresses that hosts ever named.
     var named: Set<Endpoint> = []
-    /// Who was heard by whom from which address, attackers apart.
-    var heard: [Hearing: Int] = [:]
-    /// Addresses that a host has proven.
-    var proven: Set<Hearing> = []
+    /// Who got something that a host sent to an address, and when first.
+    private var reached: [Hearing: (host: Int, at: Instant)] = [:]
+    /// Who sent a host something from an address after he had got something there: only that can prove an address.
+    private(set) var roundTrips: [Hearing: Int] = [:]
     /// Bytes that came from addresses that are neither named nor proven, less those sent there.
     var credits: [Hearing: Int] = [:]
 
@@ -152,15 +152,20 @@ public struct DirectNetwork: Sendable {
     /// from it, though nothing is proven of it.
     mutating func overdraws(_ byteCount: Int, to endpoint: Endpoint, from host: Int) -> Bool {
         let hearing = Hearing(host: host, endpoint: endpoint)
-        guard !named.contains(endpoint), !proven.contains(hearing) else { return false }
+        guard !named.contains(endpoint), roundTrips[hearing] == nil else { return false }
         credits[hearing, default: 0] -= byteCount
         return credits[hearing, default: 0] < 0
     }
 
-    /// Keeps the books of a datagram that arrives; `sender` is `nil` when an attacker sent it.
-    mutating func arrived(_ byteCount: Int, from endpoint: Endpoint, sender: Int?, at host: Int) {
-        let hearing = Hearing(host: host, endpoint: endpoint)
-        if let sender { heard[hearing] = sender }
-        credits[hearing, default: 0] += byteCount
+    /// Keeps the books of a datagram that arrives.
+    mutating func arrived(_ datagram: Simulation.Datagram, at host: Int, _ now: Instant) {
+        let hearing = Hearing(host: host, endpoint: datagram.source)
+        credits[hearing, default: 0] += datagram.bytes.count
+        guard let sender = datagram.sender else { return }
+        if let there = reached[hearing], there.host == sender, there.at <= datagram.sentAt {
+            roundTrips[hearing] = sender
+        }
+        let back = Hearing(host: sender, endpoint: datagram.destination)
+        if reached[back]?.host != host { reached[back] = (host, now) }
     }
 }

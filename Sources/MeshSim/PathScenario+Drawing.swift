@@ -31,6 +31,13 @@ extension PathScenario {
         relayDelays = (0..<relayCount).map { _ in 5 + entropy.number(below: 55) }
         afterDirect = entropy.number(below: 2) == 0 ? .standby : .disconnect
         hasVersion6 = kind != .translated && entropy.number(below: 3) == 0
+        if hasVersion6 {
+            switch entropy.number(below: 4) {
+            case 0: lacksVersion4 = true
+            case 1: losesVersion4 = true
+            default: break
+            }
+        }
         for from in 0..<nodeCount {
             for to in 0..<nodeCount where to != from {
                 // Mostly the same both ways.
@@ -43,7 +50,7 @@ extension PathScenario {
             }
         }
         if entropy.number(below: 4) == 0 { junkCount = 1 + Int(entropy.number(below: 16)) }
-        gapMillisecondsMax = 1 + entropy.number(below: 20)
+        gapMillisecondsMax = 5 + entropy.number(below: 20)
         if entropy.number(below: 3) == 0 { datagramByteCountMax = Self.drawnByteCountMax(&entropy) }
         if entropy.number(below: 3) == 0 { largeFramePerMille = entropy.number(below: 1_000) }
     }
@@ -90,6 +97,7 @@ extension PathScenario {
     }
 
     private mutating func drawRelayTrouble(_ entropy: inout EntropySource) {
+        if entropy.number(below: 4) == 0 { return drawLostRelays(&entropy) }
         // Half of the meshes never leave the relays.
         if entropy.number(below: 2) == 0 { steps.append((0, .allowDirect(false))) }
         var at = 1_000 + entropy.number(below: 3_000)
@@ -101,6 +109,23 @@ extension PathScenario {
             default: steps.append((at, .breakConnection(node: Int(entropy.number(below: 2)), relay: relay)))
             }
             at += 1_500 + entropy.number(below: 5_000)
+        }
+        drawHarmless(3, &entropy)
+    }
+
+    /// All relays are gone for a while; the direct path too, perhaps.
+    private mutating func drawLostRelays(_ entropy: inout EntropySource) {
+        let at = 2_000 + entropy.number(below: 4_000)
+        let end = at + 500 + entropy.number(below: 12_000)
+        steps.append((at, .stopRelays))
+        steps.append((end, .startRelays))
+        if entropy.number(below: 2) == 0 {
+            let cutAt = at + entropy.number(below: end - at)
+            let links = [false, true].flatMap {
+                [.init(0, 1, isVersion6: $0), DirectNetwork.Link(1, 0, isVersion6: $0)]
+            }
+            steps.append((cutAt, .cut(links)))
+            steps.append((cutAt + 500 + entropy.number(below: 10_000), .heal))
         }
         drawHarmless(3, &entropy)
     }

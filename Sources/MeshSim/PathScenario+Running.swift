@@ -3,8 +3,6 @@ internal import MeshCrypto
 internal import MeshProtocol
 
 extension PathScenario {
-    /// DESIGN section 7: an attempt comes every 60 s, after five failures every 10 min; a bad path is blocked as long.
-    private static let healedMillisecondsMax: UInt64 = 1_300_000
     /// A frame that fills the TAP's MTU of 1,400, with a tag of 802.1Q.
     private static let largeFrameByteCount = 1_418
 
@@ -33,11 +31,13 @@ extension PathScenario {
         if let violation = world.violations.first { return violation }
         if keepsOrder, let violation = world.overtaken { return violation }
         if let violation = world.unexcusedLoss(keepsOrder: keepsOrder) { return violation }
-        if let limit = outageMillisecondsMax {
-            let outage = world.outageMilliseconds(from: 0, to: 1, since: startedAt, until: endedAt)
+        if losesNothing, let violation = world.anyLoss { return violation }
+        for sender in 0...1 {
+            guard let limit = outageMillisecondsMax(from: sender) else { continue }
+            let outage = world.outageMilliseconds(from: sender, to: 1 - sender, since: startedAt, until: endedAt)
             guard outage <= limit else { return .outage(milliseconds: outage, limit: limit) }
         }
-        guard world.establishedCount == handshakes else {
+        guard mayLoseAllPaths || world.establishedCount == handshakes else {
             return .newHandshake(count: world.establishedCount - handshakes)
         }
         return nil
@@ -51,10 +51,12 @@ extension PathScenario {
         world.connections?.refusesConnections = refusesConnections
         for (relay, delay) in relayDelays.enumerated() { world.setDelay(ofRelay: relay, milliseconds: delay) }
         world.direct?.delays = delays
+        world.direct?.cut = deadLinks
         world.direct?.faults.jitterMilliseconds = 0
         for host in 0..<nodeCount {
             world.attach(host) { attachment in
                 if hasVersion6 { attachment.version6 = Attachment.version6Endpoint(of: host, generation: 0) }
+                if lacksVersion4 { attachment.version4 = nil }
                 if translated.contains(host) {
                     attachment.version4 = Attachment.privateEndpoint(of: host)
                     attachment.translator = Translator(host: host)
@@ -112,17 +114,21 @@ extension PathScenario {
         case .nameAddresses(let host): nameAddresses(of: host, &world)
         case .delay(let link, let milliseconds): world.direct?.delays[link] = milliseconds
         case .cut(let links): world.direct?.cut.formUnion(links)
-        case .heal: world.direct?.cut = []
+        case .heal: world.direct?.cut = deadLinks
         case .dropFrames(let isDropping): world.direct?.dropsFrames = isDropping
         case .block(let host, let isBlocked): world.attach(host) { $0.isBlocked = isBlocked }
         case .renumber(let host, let generation):
             world.attach(host) { attachment in
-                attachment.version4 = Attachment.version4Endpoint(of: host, generation: generation)
+                if !lacksVersion4 {
+                    attachment.version4 = Attachment.version4Endpoint(of: host, generation: generation)
+                }
                 if hasVersion6 {
                     attachment.version6 = Attachment.version6Endpoint(of: host, generation: generation)
                 }
             }
         case .rebind(let host): world.attach(host) { $0.translator?.rebind() }
+        case .stopRelays: for relay in relayDelays.indices { world.stopRelay(relay) }
+        case .startRelays: for relay in relayDelays.indices { try world.startRelay(relay) }
         case .restartRelay(let relay): try world.restartRelay(relay)
         case .drainRelay(let relay): try world.replaceRelay(relay)
         case .breakConnection(let node, let relay): world.breakConnection(node: node, relay: relay)
@@ -139,7 +145,7 @@ extension PathScenario {
 
     /// The network is sound again; nobody tells the nodes.
     private func heal(_ world: inout Simulation) {
-        world.direct?.cut = []
+        world.direct?.cut = deadLinks
         world.direct?.dropsFrames = false
         world.direct?.attack = nil
         if world.connections?.isSilent == true {
@@ -152,14 +158,16 @@ extension PathScenario {
         if kind == .roaming || kind == .translated {
             for host in 0..<nodeCount { nameAddresses(of: host, &world) }
         }
-        world.setDirectAllowed(true, 0, 1)
+        // Only where the relay was wanted: the wish starts an attempt, and the others have to find out by themselves.
+        let isWished = steps.contains { if case .allowDirect = $0.step { true } else { false } }
+        if isWished { world.setDirectAllowed(true, 0, 1) }
     }
 
     /// Whether all nodes come to use the best paths there are, both ways, and stay there.
     private func convergence(_ world: inout Simulation) -> Simulation.Violation? {
         let healedAt = world.now
         var last: Simulation.Violation?
-        while world.now.milliseconds(since: healedAt) < Self.healedMillisecondsMax {
+        while world.now.milliseconds(since: healedAt) < convergenceMillisecondsMax {
             last = pathViolation(world)
             guard last == nil else {
                 world.run(milliseconds: 500)

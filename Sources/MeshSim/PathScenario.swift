@@ -34,6 +34,8 @@ public struct PathScenario: Sendable {
         case renumber(Int, generation: Int)
         case rebind(Int)
         case restartRelay(Int)
+        case stopRelays
+        case startRelays
         case drainRelay(Int)
         case breakConnection(node: Int, relay: Int)
         case silence(Bool)
@@ -56,6 +58,10 @@ public struct PathScenario: Sendable {
     public var delays: [DirectNetwork.Link: UInt64] = [:]
     /// Whether the hosts have addresses of IPv6 too.
     public var hasVersion6 = false
+    /// Whether they have none of IPv4.
+    public var lacksVersion4 = false
+    /// Whether no datagram of IPv4 ever arrives, though the hosts have addresses.
+    public var losesVersion4 = false
     /// Hosts behind translators.
     public var translated: [Int] = []
     /// What the links do besides.
@@ -89,16 +95,44 @@ public struct PathScenario: Sendable {
         self.kind = kind
     }
 
-    /// How long nothing may arrive while direct paths are cut: 1 s with the relay on standby, 1.5 s with a relay that has to
-    /// be connected to again from 40 ms away, and seven round trips more for each millisecond beyond: TCP, TLS, the proof
-    /// of both sides, the names and the first frame. `nil` for kinds that promise nothing.
-    var outageMillisecondsMax: UInt64? {
-        // A path that answers and drops frames is found out by 32 of them: that takes as long as they take.
-        let dropsFrames = steps.contains { if case .dropFrames = $0.step { true } else { false } }
-        guard kind == .cut, !dropsFrames else { return nil }
-        guard afterDirect == .disconnect else { return 1_000 }
+    /// How long nothing may arrive from one of the first two hosts at the other while direct paths are cut: 1 s with the
+    /// relay on standby, 1.5 s with a relay that has to be connected to again from 40 ms away, and seven round trips more
+    /// for each millisecond beyond: TCP, TLS, the proof of both sides, the names and the first frame. `nil` for kinds that
+    /// promise nothing.
+    func outageMillisecondsMax(from sender: Int) -> UInt64? {
+        guard kind == .cut else { return nil }
         let farthest = relayDelays.max() ?? 0
-        return 1_500 + 14 * (max(farthest, 40) - 40)
+        let limit = afterDirect == .disconnect ? 1_500 + 14 * (max(farthest, 40) - 40) : 1_000
+        guard dropsFrames else { return limit }
+        // A path that answers and drops frames is found out by 32 of them: that takes as long as they take, and node 1 may
+        // send none for any time. What is sent before a silence is missed only after it.
+        let isSteady = !steps.contains { if case .silence = $0.step { true } else { false } }
+        return sender == 0 && isSteady ? limit + 32 * gapMillisecondsMax : nil
+    }
+
+    private var dropsFrames: Bool { steps.contains { if case .dropFrames = $0.step { true } else { false } } }
+
+    /// Links that carry nothing from the beginning to the end.
+    var deadLinks: Set<DirectNetwork.Link> {
+        losesVersion4 ? Set(delays.keys.filter { !$0.isVersion6 }) : []
+    }
+
+    /// Whether the network loses nothing at all: every frame has to arrive.
+    var losesNothing: Bool { kind == .planned }
+
+    /// Whether all paths may be gone for longer than a session waits: then a new handshake is no fault.
+    var mayLoseAllPaths: Bool {
+        let stopsRelays = steps.contains { if case .stopRelays = $0.step { true } else { false } }
+        let cuts = steps.contains { if case .cut = $0.step { true } else { false } }
+        return stopsRelays && cuts
+    }
+
+    /// How long after the trouble is over all have to be on their best paths again: an attempt is made every 60 s, and takes
+    /// 5 s; another second for the moves. A path that lost frames while it answered is left alone for 60 s, for 120 s the
+    /// second time, 240 s the third (`PeerPaths`), as often as there was time for in the trouble.
+    var convergenceMillisecondsMax: UInt64 {
+        let drops = UInt64(steps.count { if case .dropFrames(true) = $0.step { true } else { false } })
+        return 66_000 + (drops == 0 ? 0 : 60_000 << min(drops, 3))
     }
 
     /// Whether the network itself keeps the order of what goes by one path.
@@ -116,6 +150,8 @@ extension PathScenario: CustomStringConvertible {
         parts.append("relays \(relayDelays.map { "\($0) ms" }.joined(separator: " and ")), \(afterDirect.rawValue)")
         let links = delays.sorted { ($0.key.description, $0.value) < ($1.key.description, $1.value) }
         parts.append("direct " + links.map { "\($0.key) \($0.value) ms" }.joined(separator: " "))
+        if lacksVersion4 { parts.append("no IPv4") }
+        if losesVersion4 { parts.append("IPv4 broken") }
         if !translated.isEmpty { parts.append("translators before \(translated)") }
         if datagramByteCountMax < Self.ethernetDatagramByteCountMax {
             parts.append("datagrams up to \(datagramByteCountMax) bytes")
@@ -156,6 +192,8 @@ extension PathScenario.Step: CustomStringConvertible {
         case .renumber(let host, let generation): "\(host) gets address \(generation)"
         case .rebind(let host): "translator of \(host) forgets"
         case .restartRelay(let relay): "relay \(relay) restarts"
+        case .stopRelays: "all relays stop"
+        case .startRelays: "all relays are back"
         case .drainRelay(let relay): "relay \(relay) drains"
         case .breakConnection(let node, let relay): "\(node) loses relay \(relay)"
         case .silence(let isSilent): isSilent ? "silence" : "traffic"

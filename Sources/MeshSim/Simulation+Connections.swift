@@ -65,6 +65,9 @@ extension Simulation {
     }
 
     mutating func sendByConnection(_ bytes: [UInt8], _ number: UInt64, from index: Int) {
+        if isFrame(bytes), connections?.proven.contains(.init(host: index, number: number)) != true {
+            violations.append(.sentOnUnprovenConnection(number))
+        }
         guard var network = connections, let to = network.open[number]?.first(where: { $0 != index }),
             network.open[number]?.contains(index) == true
         else { return connections?.isSilent == true ? () : noteMisled(bytes) }

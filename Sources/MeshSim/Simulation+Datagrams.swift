@@ -12,7 +12,7 @@ extension Simulation {
             violations.append(.sentMoreThanCame(endpoint))
         }
         let isFrame = isFrame(bytes)
-        if isFrame { noteFrame(to: endpoint, from: index) }
+        if isFrame { noteFrame(bytes, to: endpoint, from: index) }
         guard bytes.count <= direct?.interfaceByteCountMax ?? .max else {
             return queue.add(.datagramTooLong(from: index, to: endpoint, byteCount: bytes.count), at: now)
         }
@@ -25,7 +25,8 @@ extension Simulation {
             guard !isSwallowed, !(direct?.dropsFrames == true && isFrame) else { return }
             for (delay, altered) in suffer(bytes, direct?.faults) {
                 let at = direct?.arrival(link, delayMilliseconds: delay, at: now) ?? now
-                let datagram = Datagram(source: source, destination: endpoint, sender: index, bytes: altered)
+                let datagram = Datagram(
+                    source: source, destination: endpoint, sender: index, sentAt: now, bytes: altered)
                 if !isAttacked(datagram, link: link, at: at) { queue.add(.datagram(to: link.to, datagram), at: at) }
             }
         }
@@ -37,7 +38,7 @@ extension Simulation {
         if datagram.sender != nil {
             guard attachment.owns(datagram.destination), attachment.admits(datagram.source, at: now) else { return }
         }
-        direct?.arrived(datagram.bytes.count, from: datagram.source, sender: datagram.sender, at: index)
+        direct?.arrived(datagram, at: index, now)
         deliver(datagram.bytes, to: index, by: .udp(datagram.source))
     }
 
@@ -46,7 +47,7 @@ extension Simulation {
     /// An attacker sends a datagram with a source of his choice.
     public mutating func inject(_ bytes: [UInt8], from source: Endpoint, to node: Int, afterMilliseconds: UInt64) {
         let datagram = Datagram(
-            source: source, destination: DirectNetwork.endpoint(of: node), sender: nil, bytes: bytes)
+            source: source, destination: DirectNetwork.endpoint(of: node), sender: nil, sentAt: now, bytes: bytes)
         queue.add(.datagram(to: node, datagram), at: now.advanced(milliseconds: afterMilliseconds))
     }
 

@@ -14,7 +14,9 @@ extension Simulation {
             driveRelay(index) { $0.handleTimeout(at: $2, actions: &$1) }
         case .connect(let node, let relay, let generation): connect(node, relay, generation)
         case .toNode(let index, let relay, let connection, let channel, let bytes):
-            guard hosts[index].connections[relay] == connection else { return noteMisled(bytes, byRelay: relay) }
+            guard hosts[index].connections[relay] == connection else {
+                return noteMisled(bytes, byRelay: relay, after: 2 * delayMilliseconds(toRelay: relay))
+            }
             deliver(bytes, to: index, relay: relay, channel: channel)
         case .toRelay(let index, let connection, let channel, let bytes):
             forward(bytes, at: index, connection: connection, channel: channel)
@@ -29,7 +31,9 @@ extension Simulation {
             drive(index) { $0.datagramTooLong(byteCount: byteCount, to: endpoint, at: $2, actions: &$1) }
         case .met(let one, let other): met(one, other)
         case .byConnection(let number, let index, let bytes):
-            guard connections?.open[number]?.contains(index) == true else { return noteMisled(bytes) }
+            guard let network = connections, network.open[number]?.contains(index) == true else {
+                return noteMisled(bytes, after: connections?.delayMilliseconds ?? 0)
+            }
             deliver(bytes, to: index, by: .direct(number))
         case .connectionClosed(let number, let index): connectionClosed(number, at: index)
         case .relayReplaced(let index, let generation):
@@ -97,7 +101,10 @@ extension Simulation {
     }
 
     mutating func forward(_ bytes: [UInt8], at index: Int, connection: UInt64, channel: UInt32) {
-        guard relays[index].nodes[connection] != nil else { return noteMisled(bytes, byRelay: index) }
+        let wayMilliseconds = delayMilliseconds(toRelay: index)
+        guard relays[index].nodes[connection] != nil else {
+            return noteMisled(bytes, byRelay: index, after: wayMilliseconds)
+        }
         if channel == CarrierItem.controlChannel {
             return driveRelay(index) { $0.received(bytes.span.rawBytes, from: connection, at: $2, actions: &$1) }
         }
@@ -105,7 +112,7 @@ extension Simulation {
             let route = try? relays[index].core.route(
                 from: connection, channel: channel, byteCount: bytes.count, at: now),
             let node = relays[index].nodes[route.connection]
-        else { return noteMisled(bytes, byRelay: index) }
+        else { return noteMisled(bytes, byRelay: index, after: wayMilliseconds) }
         for (delay, altered) in suffer(bytes, faults(ofRelay: index)) {
             queue.add(
                 .toNode(node, relay: index, connection: route.connection, channel: route.channel, altered),

@@ -9,8 +9,12 @@ extension Simulation {
         case deliveredTwice(UInt64)
         case deliveredButNeverSent
         case deliveredToTheWrongNode(UInt64)
-        /// A frame went to an address from which its receiver was never heard.
+        /// An address was taken for proven though its owner never answered what went there.
+        case provenWithoutAnswer(Endpoint)
+        /// A frame went to an address of which its sender has no proof that its receiver is there.
         case sentOnUnprovenPath(Endpoint)
+        /// A frame went by a connection whose other end has not answered.
+        case sentOnUnprovenConnection(UInt64)
         /// An address got more bytes than came from it, though nothing was proven of it.
         case sentMoreThanCame(Endpoint)
         /// A frame arrived at its receiver and was not delivered.
@@ -58,13 +62,15 @@ extension Simulation {
     /// What became of a record that carries a frame or a slice of one.
     struct SealedRecord: Sendable {
         var frame: UInt64
-        var hash: Int
+        var bytes: [UInt8]
         /// How often its sender sent it.
         var sentCount = 0
+        /// When it did last.
+        var lastSentAt = Instant.zero
         /// Whether a copy reached the receiver as it was sent.
         var hasArrived = false
-        /// When a copy went where nobody forwards it, though nothing was broken there, and by which relay.
-        var misled: (at: Instant, relay: Int?)?
+        /// Whether the last copy went where nobody forwards it, though nothing was broken there.
+        var isMisled = false
     }
 
     /// What tells the record of a frame from all others, in its header.
@@ -83,6 +89,8 @@ extension Simulation {
 
     /// All nodes have learned of a broken connection after this long.
     private static let breakKnownMilliseconds: UInt64 = 1_000
+    /// Longer than any scenario waits between two frames.
+    private static let silenceMilliseconds: UInt64 = 200
     /// As long as nodes keep frames that have no other path (`KeptFrames`).
     private static let keptMilliseconds: UInt64 = 2_000
 
@@ -91,39 +99,33 @@ extension Simulation {
 
     mutating func noteSealed(_ record: [UInt8], _ number: UInt64) {
         if let name = RecordName(record) {
-            sealedRecords[name] = SealedRecord(frame: number, hash: record.hashValue)
+            sealedRecords[name] = SealedRecord(frame: number, bytes: record)
         }
     }
 
     mutating func noteArrived(_ record: [UInt8]) {
         guard let name = RecordName(record), let sealed = sealedRecords[name], !sealed.hasArrived,
-            sealed.hash == record.hashValue
+            sealed.bytes == record
         else { return }
         sealedRecords[name]?.hasArrived = true
     }
 
     mutating func noteSent(_ record: [UInt8]) {
-        if let name = RecordName(record) { sealedRecords[name]?.sentCount += 1 }
+        guard let name = RecordName(record) else { return }
+        sealedRecords[name]?.sentCount += 1
+        sealedRecords[name]?.lastSentAt = now
+        sealedRecords[name]?.isMisled = false
     }
 
-    /// A record reached the end of what carries it, and nobody takes it there. That is the network's doing only just after
-    /// it broke a connection. Copies of what goes by a path in doubt may meet a channel that the peer, who has no doubt
-    /// yet, is closing: nothing that they could ask each other before would be sooner than the copies.
-    mutating func noteMisled(_ record: [UInt8], byRelay relay: Int? = nil) {
-        let brokenAt = relay.map { relays[$0].brokenAt } ?? connections?.brokenAt
-        if let brokenAt, now.milliseconds(since: brokenAt) < Self.breakKnownMilliseconds { return }
-        if let name = RecordName(record) { sealedRecords[name]?.misled = (now, relay) }
-    }
-
-    /// Whether a record met a channel that was being closed while its sender doubted the path in use.
-    private func metClosingChannel(_ record: SealedRecord) -> Bool {
-        guard let (at, relay) = record.misled, let relay, let frame = sentFrames[record.frame] else { return false }
-        let isNear = { (other: Instant) in
-            max(other, at).milliseconds(since: min(other, at)) < Self.breakKnownMilliseconds
-        }
-        let link = DirectNetwork.Link(frame.from, frame.to)
-        return relays[relay].closings.contains(where: isNear)
-            && (frame.isSuspect || suspicions.contains { $0.link == link && isNear($0.at) })
+    /// A record reached the end of what carries it, `milliseconds` after it was sent, and nobody takes it there. That is the
+    /// network's doing only just after it broke a connection. A copy of what goes by a path in doubt may meet a channel that
+    /// the peer, who has no doubt yet, is closing: then another one must have followed.
+    mutating func noteMisled(_ record: [UInt8], byRelay relay: Int? = nil, after milliseconds: UInt64 = 0) {
+        let broken = [relay.flatMap { relays[$0].brokenAt }, connections?.brokenAt].compactMap(\.self)
+        guard !broken.contains(where: { now.milliseconds(since: $0) < Self.breakKnownMilliseconds }),
+            let name = RecordName(record), let lastSentAt = sealedRecords[name]?.lastSentAt
+        else { return }
+        if lastSentAt.advanced(milliseconds: milliseconds) <= now { sealedRecords[name]?.isMisled = true }
     }
 
     /// Whether a frame was kept for another path, and there was none for as long as frames are kept.
@@ -141,10 +143,27 @@ extension Simulation {
         }
     }
 
-    /// A frame goes to an address: its receiver must have been heard from there.
-    mutating func noteFrame(to endpoint: Endpoint, from host: Int) {
-        guard let hearer = direct?.heard[.init(host: host, endpoint: endpoint)], hearer != host else {
+    /// A frame goes to an address: its receiver must have answered from there.
+    mutating func noteFrame(_ record: [UInt8], to endpoint: Endpoint, from host: Int) {
+        guard let name = RecordName(record), let number = sealedRecords[name]?.frame, let frame = sentFrames[number]
+        else { return }
+        guard direct?.roundTrips[.init(host: host, endpoint: endpoint)] == frame.to else {
             return violations.append(.sentOnUnprovenPath(endpoint))
+        }
+    }
+
+    /// A node said something of its paths.
+    mutating func noteEvent(_ event: NodeEvent, of index: Int) {
+        // Peers are listed in the order of the hosts.
+        func host(_ peer: PeerIndex) -> Int { peer < index ? peer : peer + 1 }
+        switch event {
+        case .pathValidated(let peer, let endpoint, _):
+            if direct?.roundTrips[.init(host: index, endpoint: endpoint)] != host(peer) {
+                violations.append(.provenWithoutAnswer(endpoint))
+            }
+        case .connectionProven(_, let number, _): connections?.proven.insert(.init(host: index, number: number))
+        case .pathSuspect(let peer, _, _): suspicions.append((DirectNetwork.Link(index, host(peer)), now))
+        default: break
         }
     }
 
@@ -196,6 +215,12 @@ extension Simulation {
         overtakenFrames.first.map { .overtaken($0, count: overtakenFrames.count) }
     }
 
+    /// The first frame that is missing.
+    var anyLoss: Violation? {
+        let lost = sentFrames.keys.filter { !deliveredFrames.contains($0) }
+        return lost.min().map { .lost($0, count: lost.count) }
+    }
+
     /// The first frame that is missing though the network lost none of its records, or though its path was known to be
     /// suspect and it was sent once only. Slices of one frame that arrive far apart are not waited for: they are excused
     /// unless the network `keepsOrder`.
@@ -208,8 +233,11 @@ extension Simulation {
         for record in sealedRecords.values where lost[record.frame] != nil {
             if record.hasArrived { arrivedCounts[record.frame, default: 0] += 1 }
             guard !record.hasArrived else { continue }
-            if record.misled != nil, !metClosingChannel(record) { misled.append(record.frame) }
-            if record.sentCount < 2, let frame = lost[record.frame], frame.isSuspect, !hadNowhereToGo(frame) {
+            if record.isMisled { misled.append(record.frame) }
+            // Where frames overtake polls, the counts that tell what is missing are wrong.
+            if keepsOrder, record.sentCount < 2, let frame = lost[record.frame], frame.isSuspect,
+                !hadNowhereToGo(frame)
+            {
                 doubted.insert(record.frame)
             }
         }
@@ -221,8 +249,8 @@ extension Simulation {
         return doubted.min().map { .lostWhileSuspect($0, count: doubted.count) }
     }
 
-    /// The longest time for which something was under way from one host to another and nothing arrived, between `start`
-    /// and `end`, in milliseconds.
+    /// The longest time for which one host sent to another and nothing arrived, between `start` and `end`, in milliseconds.
+    /// It begins anew with what is sent after a silence: that may be the first that can arrive.
     public func outageMilliseconds(from: Int, to: Int, since start: Instant, until end: Instant) -> UInt64 {
         let sent = sentFrames.filter { $0.value.from == from && $0.value.to == to && $0.value.at >= start }
             .map { ($0.key, $0.value.at) }.sorted { $0.0 < $1.0 }
@@ -233,7 +261,13 @@ extension Simulation {
             guard delivery.at <= end else { break }
             while place < sent.count, sent[place].1 < previous { place += 1 }
             if place < sent.count, sent[place].1 < delivery.at {
-                longest = max(longest, delivery.at.milliseconds(since: max(previous, sent[place].1)))
+                var began = sent[place].1
+                var last = began
+                for (_, at) in sent[place...].prefix(while: { $0.1 < delivery.at }) {
+                    if at.milliseconds(since: last) > Self.silenceMilliseconds { began = at }
+                    last = at
+                }
+                longest = max(longest, delivery.at.milliseconds(since: max(previous, began)))
             }
             previous = delivery.at
         }

@@ -31,6 +31,8 @@ public struct Simulation {
         var destination: Endpoint
         /// The host that sent it; `nil` for an attacker.
         var sender: Int?
+        /// When it was sent.
+        var sentAt: Instant
         var bytes: [UInt8]
     }
 
@@ -68,8 +70,6 @@ public struct Simulation {
         var next: RelaySwitch?
         /// When it last broke a connection.
         var brokenAt: Instant?
-        /// When nodes learned that a channel or connection was closed.
-        var closings: [Instant] = []
     }
 
     /// Work takes this long in virtual time: a signature and two verifications.
@@ -242,7 +242,6 @@ public struct Simulation {
                 .connect(node: index, relay: relay, generation: hosts[index].generation),
                 at: now.advanced(milliseconds: 3 * delayMilliseconds(toRelay: relay)))
         case .closeRelay(let relay):
-            relays[relay].closings.append(now)
             dropConnection(node: index, relay: relay)
         case .work(let ticket, let work):
             queue.add(
@@ -252,15 +251,8 @@ public struct Simulation {
             establishedCount += 1
             establishedAt.append(now)
         case .event(let event) where event.isAboutPaths:
-            if case .carrierClosed(_, .relay(let relay, _)) = event { relays[relay].closings.append(now) }
             pathEvents.append((now, index, event))
-            if case .pathValidated(_, let endpoint, _) = event {
-                direct?.proven.insert(.init(host: index, endpoint: endpoint))
-            }
-            if case .pathSuspect(let peer, _, _) = event {
-                // Peers are listed in the order of the hosts.
-                suspicions.append((DirectNetwork.Link(index, peer < index ? peer : peer + 1), now))
-            }
+            noteEvent(event, of: index)
         case .event(.rotated): rotatedCount += 1
         case .event(.handshakeFailed(_, let failure)): failures.append(failure)
         case .openConnections(let peer, let targets, _): openConnections(peer, targets, from: index)

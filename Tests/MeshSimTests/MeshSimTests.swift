@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct MeshSimTests {
     static let identities = try! Simulation.Identities(count: 6, seed: 7)
-    private static let seeds = SeedRange(defaultCount: 500, share: 10)
+    private static let seeds = SeedRange(defaultCount: 2_000, share: 10)
 
     @Test func twoNodesThatKnowOnlyEachOthersIDMeetAtARelay() throws {
         var world = try Simulation(seed: 1, nodeCount: 2, relayCount: 1, identities: Self.identities)
@@ -62,8 +62,7 @@ import Testing
     }
 
     @Test func everyFrameThatIsDeliveredWasSentOnceAndAHealedNetworkMeshes() async throws {
-        let failed = await Self.seeds.faults { Self.fault(of: $0) }
-        print("simulated relays of \(Self.seeds): \(failed.count) failed")
+        let failed = await Self.seeds.faults(of: "relays", Self.fault(of:))
         for (seed, fault) in failed {
             Issue.record("seed \(seed): \(fault); replay with make simulate SEEDS=1 FIRST=\(seed)")
         }

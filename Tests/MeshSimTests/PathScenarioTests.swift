@@ -5,10 +5,10 @@ import Testing
 
 /// Drawn meshes on drawn networks, and what must be true of all of them.
 @Suite struct PathScenarioTests {
-    private static let seeds = SeedRange(defaultCount: 1_200)
+    private static let seeds = SeedRange(defaultCount: 500)
 
     @Test func everyPathIsSafeAndInvisibleAndTheBestOneIsFoundAgain() async throws {
-        let failed = await Self.seeds.faults { seed in
+        let failed = await Self.seeds.faults(of: "paths") { seed in
             let scenario = PathScenario(drawnFrom: seed)
             do {
                 return try scenario.play(identities: MeshSimTests.identities).map { outcome in
@@ -17,7 +17,6 @@ import Testing
                 }
             } catch { return "\(error)\n    \(scenario)" }
         }
-        print("simulated paths of \(Self.seeds): \(failed.count) failed")
         for (seed, fault) in failed {
             Issue.record("seed \(seed): \(fault)\n    replay with make simulate SEEDS=1 FIRST=\(seed)")
         }

@@ -1,4 +1,3 @@
-import Foundation
 import MeshBase
 import MeshProtocol
 import MeshSim
@@ -7,9 +6,7 @@ import Testing
 /// Leaving the relay for a direct path, and coming back: in virtual time.
 @Suite struct PathTests {
     static let identities = MeshSimTests.identities
-    private static let firstSeed = ProcessInfo.processInfo.environment["MESH_SEED"].flatMap { UInt64($0) } ?? 1
-    private static let seedCount =
-        ProcessInfo.processInfo.environment["MESH_SEEDS"].flatMap { UInt64($0) }.map { max($0 / 10, 1) } ?? 300
+    private static let seeds = SeedRange(defaultCount: 300, share: 10)
 
     /// Two nodes, a relay 40 ms from each, a direct path of 15 ms.
     private static func world(
@@ -281,18 +278,9 @@ import Testing
     }
 
     @Test func everyMigrationIsInvisibleWhenTheNetworkLosesNothing() async throws {
-        let seeds = Self.firstSeed..<Self.firstSeed + Self.seedCount
-        let failed = await withTaskGroup(of: [(UInt64, String)].self) { group in
-            for half in 0..<2 {
-                group.addTask {
-                    seeds.filter { Int($0 % 2) == half }.compactMap { seed in Self.fault(of: seed).map { (seed, $0) } }
-                }
-            }
-            return await group.reduce(into: []) { $0 += $1 }
-        }
-        print("simulated paths of \(Self.seedCount) seeds from \(Self.firstSeed): \(failed.count) failed")
+        let failed = await Self.seeds.faults(of: "moves", Self.fault(of:))
         for (seed, fault) in failed {
-            Issue.record("seed \(seed): \(fault); replay with MESH_SEED=\(seed) MESH_SEEDS=1")
+            Issue.record("seed \(seed): \(fault); replay with make simulate SEEDS=1 FIRST=\(seed)")
         }
     }
 
