@@ -19,19 +19,6 @@ import Testing
         return world
     }
 
-    /// Runs with a frame every millisecond both ways.
-    private static func runWithTraffic(
-        _ world: inout Simulation, milliseconds: UInt64, until condition: (Simulation) -> Bool = { _ in false }
-    ) -> Bool {
-        for _ in 0..<milliseconds {
-            if condition(world) { return true }
-            _ = world.sendFrame(from: 0, to: 1)
-            _ = world.sendFrame(from: 1, to: 0)
-            world.run(milliseconds: 1)
-        }
-        return condition(world)
-    }
-
     private static func expect(
         _ world: inout Simulation, within milliseconds: UInt64, location: SourceLocation = #_sourceLocation,
         _ condition: (Simulation) -> Bool
@@ -44,7 +31,7 @@ import Testing
         _ world: inout Simulation, within milliseconds: UInt64, location: SourceLocation = #_sourceLocation,
         _ condition: (Simulation) -> Bool
     ) {
-        let isTrue = runWithTraffic(&world, milliseconds: milliseconds, until: condition)
+        let isTrue = world.runWithTraffic(milliseconds: milliseconds, until: condition)
         #expect(isTrue, sourceLocation: location)
     }
 
@@ -59,7 +46,7 @@ import Testing
         var world = try Self.world()
         Self.expect(&world, within: 3_000) { $0.isMeshed }
         Self.expectWithTraffic(&world, within: 3_000) { $0.isOnConnection(0, 1) }
-        _ = Self.runWithTraffic(&world, milliseconds: 3_000)
+        _ = world.runWithTraffic(milliseconds: 3_000)
         #expect(world.pairCount(atRelay: 0) == 0, "nothing goes by the relay any more")
         #expect(world.establishedCount == 2, "no new handshake")
         #expect(world.connections?.openedCount == 1)
@@ -73,7 +60,7 @@ import Testing
         // UDP is tried again after 60 s.
         world.run(milliseconds: 50_000)
         Self.expectWithTraffic(&world, within: 30_000) { $0.isDirect(0, 1) }
-        _ = Self.runWithTraffic(&world, milliseconds: 3_000)
+        _ = world.runWithTraffic(milliseconds: 3_000)
         #expect(world.connections?.open.isEmpty == true)
         Self.expectNothingLost(&world)
     }
@@ -89,7 +76,7 @@ import Testing
     @Test func aSilentConnectionIsSuspectThenDeadAndTheRelayCarriesOn() throws {
         var world = try Self.world()
         Self.expect(&world, within: 5_000) { $0.isOnConnection(0, 1) }
-        _ = Self.runWithTraffic(&world, milliseconds: 3_000)
+        _ = world.runWithTraffic(milliseconds: 3_000)
         world.connections?.isSilent = true
         world.connections?.refusesConnections = true
         let cutAt = world.now

@@ -25,15 +25,9 @@ import Testing
     private static func runWithTraffic(
         _ world: inout Simulation, milliseconds: UInt64, until condition: (Simulation) -> Bool = { _ in false }
     ) -> Bool {
-        for _ in 0..<milliseconds / 5 {
-            if condition(world) { return true }
-            for (from, to) in [(0, 1), (1, 0)] {
-                _ = world.sendFrame(from: from, to: to, byteCount: largeByteCount)
-                _ = world.sendFrame(from: from, to: to)
-            }
-            world.run(milliseconds: 5)
-        }
-        return condition(world)
+        world.runWithTraffic(
+            milliseconds: milliseconds, every: 5, byteCounts: [largeByteCount, Simulation.frameByteCount],
+            until: condition)
     }
 
     private static func lostCount(_ world: Simulation, since first: UInt64 = 0) -> Int {
@@ -78,17 +72,7 @@ import Testing
 
     @Test func fiftyMigrationsOfSlicedFramesLoseReorderAndRepeatNothing() throws {
         var world = try Self.world(datagramByteCountMax: 1_252)
-        let isMeshed = world.run(until: \.isMeshed, withinMilliseconds: 3_000, stepMilliseconds: 10)
-        try #require(isMeshed)
-        for migration in 0..<50 {
-            world.setDirectAllowed(migration % 2 == 0, 0, 1)
-            let hasMoved = Self.runWithTraffic(&world, milliseconds: 4_000) {
-                migration % 2 == 0 ? $0.isDirect(0, 1) : $0.isRelayed(0, 1)
-            }
-            #expect(hasMoved, "migration \(migration)")
-            _ = Self.runWithTraffic(&world, milliseconds: migration % 5 == 0 ? 1_800 : 100)
-        }
-        world.run(milliseconds: 1_000)
+        try world.migrateFiftyTimes { Self.runWithTraffic(&$0, milliseconds: $1, until: $2) }
         #expect(Self.lostCount(world) == 0 && world.reorderedCount == 0)
         #expect(world.slicedFrameCount > 0)
         #expect(world.violations.isEmpty)

@@ -19,19 +19,6 @@ import Testing
         return world
     }
 
-    /// Runs with a frame every millisecond both ways.
-    private static func runWithTraffic(
-        _ world: inout Simulation, milliseconds: UInt64, until condition: (Simulation) -> Bool = { _ in false }
-    ) -> Bool {
-        for _ in 0..<milliseconds {
-            if condition(world) { return true }
-            _ = world.sendFrame(from: 0, to: 1)
-            _ = world.sendFrame(from: 1, to: 0)
-            world.run(milliseconds: 1)
-        }
-        return condition(world)
-    }
-
     /// Longest time between two frames that arrive at a node after `start`, in milliseconds.
     private static func longestGap(_ world: Simulation, to node: Int, since start: Instant) -> UInt64 {
         var last = start
@@ -59,18 +46,7 @@ import Testing
 
     @Test func fiftyPlannedMigrationsLoseReorderAndRepeatNothing() throws {
         var world = try Self.world()
-        let isMeshed = world.run(until: \.isMeshed, withinMilliseconds: 2_000, stepMilliseconds: 10)
-        try #require(isMeshed)
-        for migration in 0..<50 {
-            world.setDirectAllowed(migration % 2 == 0, 0, 1)
-            let hasMoved = Self.runWithTraffic(&world, milliseconds: 4_000) {
-                migration % 2 == 0 ? $0.isDirect(0, 1) : $0.isRelayed(0, 1)
-            }
-            #expect(hasMoved, "migration \(migration)")
-            // Now and then long enough for the pair's channel to be closed.
-            _ = Self.runWithTraffic(&world, milliseconds: migration % 5 == 0 ? 1_800 : 100)
-        }
-        world.run(milliseconds: 1_000)
+        try world.migrateFiftyTimes { $0.runWithTraffic(milliseconds: $1, until: $2) }
         #expect(world.deliveredFrames.count == world.sentFrames.count)
         #expect(world.reorderedCount == 0)
         #expect(world.violations.isEmpty)
@@ -82,12 +58,12 @@ import Testing
         var world = try Self.world(afterDirect: afterDirect)
         let isDirect = world.run(until: { $0.isDirect(0, 1) }, withinMilliseconds: 5_000)
         try #require(isDirect)
-        _ = Self.runWithTraffic(&world, milliseconds: 12_000)
+        _ = world.runWithTraffic(milliseconds: 12_000)
         #expect(world.isConnected(0, toRelay: 0) == (afterDirect == .standby))
         #expect(world.isConnected(1, toRelay: 0) == (afterDirect == .standby))
         world.direct?.cut = [.init(0, 1), .init(1, 0)]
         let cutAt = world.now
-        _ = Self.runWithTraffic(&world, milliseconds: 4_000)
+        _ = world.runWithTraffic(milliseconds: 4_000)
         #expect(world.isRelayed(0, 1))
         for node in 0...1 {
             let gap = Self.longestGap(world, to: node, since: cutAt)
@@ -101,7 +77,7 @@ import Testing
             #expect(lost.count <= 2 * 600, "only what was sent before the relay took over: \(lost.count)")
         }
         world.direct?.cut = []
-        let isBack = Self.runWithTraffic(&world, milliseconds: 80_000) { $0.isDirect(0, 1) }
+        let isBack = world.runWithTraffic(milliseconds: 80_000) { $0.isDirect(0, 1) }
         #expect(isBack)
         #expect(world.violations.isEmpty)
         #expect(world.establishedCount == 2, "no handshake was needed")
@@ -112,9 +88,9 @@ import Testing
         var world = try Self.world(afterDirect: afterDirect)
         let isDirect = world.run(until: { $0.isDirect(0, 1) }, withinMilliseconds: 5_000)
         try #require(isDirect)
-        _ = Self.runWithTraffic(&world, milliseconds: 12_000)
+        _ = world.runWithTraffic(milliseconds: 12_000)
         world.direct?.cut = [.init(0, 1)]
-        let isRelayed = Self.runWithTraffic(&world, milliseconds: 4_000) { $0.isRelayed(0, 1) }
+        let isRelayed = world.runWithTraffic(milliseconds: 4_000) { $0.isRelayed(0, 1) }
         #expect(isRelayed)
         #expect(world.violations.isEmpty)
     }
@@ -123,14 +99,14 @@ import Testing
         var world = try Self.world()
         let isDirect = world.run(until: { $0.isDirect(0, 1) }, withinMilliseconds: 5_000)
         try #require(isDirect)
-        _ = Self.runWithTraffic(&world, milliseconds: 12_000)
+        _ = world.runWithTraffic(milliseconds: 12_000)
         world.direct?.dropsFrames = true
         let cutAt = world.now
-        _ = Self.runWithTraffic(&world, milliseconds: 5_000)
+        _ = world.runWithTraffic(milliseconds: 5_000)
         #expect(world.isRelayed(0, 1))
         #expect(Self.longestGap(world, to: 0, since: cutAt) <= 1_000)
         world.direct?.dropsFrames = false
-        let isBack = Self.runWithTraffic(&world, milliseconds: 200_000) { $0.isDirect(0, 1) }
+        let isBack = world.runWithTraffic(milliseconds: 200_000) { $0.isDirect(0, 1) }
         #expect(isBack)
     }
 
@@ -171,7 +147,7 @@ import Testing
         #expect(world.lossPermille(from: 0, to: 1) == nil, "nothing was sent")
         world.direct?.faults.lossPerMille = lossPerMille
         // Longer than the 10 s that the figure is of.
-        _ = Self.runWithTraffic(&world, milliseconds: 12_000)
+        _ = world.runWithTraffic(milliseconds: 12_000)
         for (from, to) in [(0, 1), (1, 0)] {
             let told = try #require(world.lossPermille(from: from, to: to))
             #expect((lossPerMille / 2...lossPerMille * 3 / 2).contains(told), "\(told) of 1,000")
