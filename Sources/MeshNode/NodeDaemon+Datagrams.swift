@@ -42,6 +42,7 @@ extension NodeDaemon {
             received: { remote, datagram in self.assumeIsolated { $0.received(datagram, from: remote) } },
             receivedEnd: { self.assumeIsolated { $0.flush() } },
             observed: { endpoint, server in self.assumeIsolated { $0.observed(endpoint, by: server) } },
+            alternative: { endpoint, server in self.assumeIsolated { $0.alternative(endpoint, of: server) } },
             observationFailed: { _, server in self.assumeIsolated { $0.observationFailed(by: server) } },
             tooLong: { remote, byteCount in
                 self.assumeIsolated {
@@ -62,6 +63,8 @@ extension NodeDaemon {
     }
 
     func stopDatagrams() {
+        stopDiscovery()
+        furtherSockets.closeAll()
         datagrams?.monitor?.stop()
         datagrams?.port.close().whenComplete { _ in }
         datagrams = nil
@@ -72,6 +75,15 @@ extension NodeDaemon {
         datagrams?.silentServers.remove(server)
         guard datagrams?.observed.updateValue(endpoint, forKey: server) != endpoint else { return }
         announceCandidates()
+    }
+
+    /// A relay's STUN service also answers at `endpoint`. A second opinion on how a translator maps the socket is taken
+    /// there, unless another relay gives one.
+    private func alternative(_ endpoint: Endpoint, of server: Endpoint) {
+        guard !endpoint.address.isVersion6, let servers = datagrams?.servers, !servers.contains(endpoint),
+            servers.filter({ !$0.address.isVersion6 }) == [server]
+        else { return }
+        observe(endpoint)
     }
 
     private func observationFailed(by server: Endpoint) {
@@ -85,6 +97,7 @@ extension NodeDaemon {
     /// either may be the one that does not work.
     func observeDatagrams(by relay: Int, at address: IPAddress) {
         guard let stunPort = node.stunPort(of: relay), stunPort > 0 else { return }
+        planDiscovery()
         observe(Endpoint(address: address, port: stunPort))
         let host = relays[relay].url.server.host
         guard IPAddress(text: host) == nil else { return }
@@ -123,7 +136,7 @@ extension NodeDaemon {
         drive { node, now, actions in node.setLocalCandidates(candidates, at: now, actions: &actions) }
     }
 
-    private func received(_ datagram: ByteBuffer, from remote: Endpoint) {
+    func received(_ datagram: ByteBuffer, from remote: Endpoint) {
         let now = BootClock.now()
         var actions: [NodeAction] = []
         var datagram = datagram
@@ -184,7 +197,7 @@ extension NodeDaemon {
         record.store(content, at: offset)
         guard let recordByteCount = seal(&node, &record) else { return false }
         let sealed = record.bytes.extracting(0..<recordByteCount)
-        if datagrams?.remotes.refused.contains(endpoint) != true { datagrams?.port.send(sealed, to: endpoint) }
+        if datagrams?.remotes.refused.contains(endpoint) != true { sendDatagram(sealed, to: endpoint) }
         if let second { appendCopy(of: sealed, to: second) }
         touchesDatagrams = true
         return true

@@ -103,6 +103,7 @@ extension NodeDaemon {
         if touchesDatagrams {
             touchesDatagrams = false
             datagrams?.port.flush()
+            furtherSockets.flush()
         }
         for connection in touched { outboxes[connection]?.flush() }
         touched.removeAll(keepingCapacity: true)

@@ -31,6 +31,7 @@ struct NodeSetUp {
         made.usesDatagrams = configuration.mode == .auto && !relays.isEmpty
         made.datagramByteCountMax = DatagramPort.datagramByteCountMax
         made.opensConnections = made.usesDatagrams
+        made.opensSockets = made.usesDatagrams
         made.afterDirect =
             switch configuration.afterDirect {
             case .auto: .auto
