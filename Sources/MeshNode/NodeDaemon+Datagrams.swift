@@ -37,7 +37,7 @@ struct DatagramState {
 extension NodeDaemon {
     /// Opens the UDP socket and watches the interfaces. A host without UDP goes on through its relays.
     func startDatagrams() async {
-        guard configuration.mode == .auto, !relays.isEmpty else { return }
+        guard configuration.mode == .auto, configuration.usesRelays else { return }
         let handlers = DatagramHandlers(
             received: { remote, datagram in self.assumeIsolated { $0.received(datagram, from: remote) } },
             receivedEnd: { self.assumeIsolated { $0.flush() } },
