@@ -21,7 +21,8 @@ SECONDS_EACH ?= 10
 CONTRACTS_VENV := $(CURDIR)/.build/contracts-venv
 CONTRACTS_PINS := Contracts/requirements.txt Contracts/fetch_ens.py
 
-.PHONY: help build demo demo-keep lab nat-matrix test lint simulate fuzz vectors vectors-check interop bench-micro \
+.PHONY: help build demo demo-keep registry-demo lab nat-matrix test lint simulate fuzz vectors vectors-check interop \
+	bench-micro \
 	contracts-venv contracts-test contracts-build registry-vectors devchain dependencies clean
 
 help: ## Show this list
@@ -40,6 +41,9 @@ demo: dependencies build ## Two hosts and a relay in namespaces: meet, use the r
 
 demo-keep: dependencies build ## The same, and leave it up for playing (root)
 	@Lab/run.sh demo.py keep
+
+registry-demo: dependencies build contracts-venv ## Relays registered on a development chain, and two nodes that find them there (root)
+	@PYTHON=$(CONTRACTS_VENV)/bin/python Lab/run.sh registry_demo.py
 
 lab: dependencies build ## Paths in many kinds of networks, and their failures: make lab [ONLY=same-lan] (root)
 	@Lab/run.sh paths.py $(ONLY)
