@@ -18,10 +18,11 @@ BUILD_DAEMON := $(SWIFT_BUILD) --product shadowmesh
 endif
 SEEDS ?= 10000
 SECONDS_EACH ?= 10
+ROUNDS ?= 3
 CONTRACTS_VENV := $(CURDIR)/.build/contracts-venv
 CONTRACTS_PINS := Contracts/requirements.txt Contracts/fetch_ens.py
 
-.PHONY: help build demo demo-keep lab nat-matrix test lint simulate fuzz vectors vectors-check interop bench-micro \
+.PHONY: help build demo demo-keep lab nat-matrix test lint simulate fuzz vectors vectors-check interop bench bench-micro \
 	contracts-venv contracts-test contracts-build registry-vectors devchain dependencies clean
 
 help: ## Show this list
@@ -74,6 +75,12 @@ fuzz: ## Fuzz every parser: make fuzz [SECONDS_EACH=60]
 bench-micro: ## Count allocations and time of the hot path; writes out/benchmarks.json
 	@swift build -c release --package-path Benchmarks --scratch-path .build-benchmarks --product mesh-benchmarks
 	@.build-benchmarks/release/mesh-benchmarks
+
+bench: dependencies build bench-micro ## Side by side with other VPNs and the C forwarder; out/bench.json (root)
+	@Benchmarks/install-dependencies.sh
+	@Benchmarks/Ceiling/build.sh .build/release .build/release/mesh-ceiling
+	@PYTHONDONTWRITEBYTECODE=1 python3 Benchmarks/bench.py --daemon .build/release/shadowmesh \
+		--ceiling .build/release/mesh-ceiling --micro out/benchmarks.json --rounds $(ROUNDS)
 
 vectors: ## Make the test vectors anew (signatures and ciphertexts are random: the files change each time)
 	@$(SWIFT_BUILD) --product shadowmesh-vectors

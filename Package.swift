@@ -56,7 +56,7 @@ let package = Package(
             ]),
         .target(name: "MeshProtocol", dependencies: ["MeshBase", "MeshCrypto", "MeshWire"]),
         .target(name: "MeshLinux", dependencies: ["CMeshLinux", "MeshBase"]),
-        .target(name: "MeshDataPlane", dependencies: ["MeshBase", "MeshLinux"]),
+        .target(name: "MeshDataPlane", dependencies: ["MeshBase", "MeshEthernet", "MeshLinux"]),
         .target(
             name: "MeshTransport",
             dependencies: [
@@ -141,7 +141,8 @@ let package = Package(
             ]),
         .testTarget(name: "WanModelTests", dependencies: ["MeshBase", "WanModel"]),
         .executableTarget(
-            name: "shadowmesh-vectors", dependencies: ["MeshBase", "MeshCrypto", "MeshProtocol", "MeshWire"],
+            name: "shadowmesh-vectors",
+            dependencies: ["MeshBase", "MeshCrypto", "MeshEthernet", "MeshProtocol", "MeshWire"],
             path: "Tests/VectorGenerator"),
         .testTarget(name: "MeshWireTests", dependencies: ["MeshBase", "MeshWire"]),
         .testTarget(

@@ -5,7 +5,7 @@ set -euo pipefail
 # command:package. Commands of /usr/sbin count though it is not in everybody's PATH.
 TOOLS=(
     ip:iproute2 ping:iputils-ping arping:iputils-arping iperf3:iperf3 tcpdump:tcpdump nft:nftables
-    dnsmasq:dnsmasq-base udhcpc:udhcpc python3:python3 ps:procps curl:curl
+    dnsmasq:dnsmasq-base udhcpc:udhcpc python3:python3 ps:procps curl:curl ethtool:ethtool
 )
 PATH=$PATH:/usr/sbin:/sbin
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define RETRIED(result, call) \
@@ -22,6 +23,15 @@ long cmesh_read(int descriptor, void *bytes, size_t byte_count) {
 long cmesh_write(int descriptor, const void *bytes, size_t byte_count) {
     long result;
     RETRIED(result, write(descriptor, bytes, byte_count));
+    return result < 0 ? -errno : result;
+}
+
+_Static_assert(sizeof(cmesh_piece) == sizeof(struct iovec), "a piece is an iovec");
+_Static_assert(offsetof(cmesh_piece, byte_count) == offsetof(struct iovec, iov_len), "a piece is an iovec");
+
+long cmesh_write_pieces(int descriptor, const cmesh_piece *pieces, int count) {
+    long result;
+    RETRIED(result, writev(descriptor, (const struct iovec *)pieces, count));
     return result < 0 ? -errno : result;
 }
 

@@ -29,12 +29,26 @@ static int request_named(struct ifreq *request, const char *name) {
     return 0;
 }
 
-int cmesh_tun_attach(int descriptor, const char *name, int is_tap) {
+int cmesh_tun_attach(int descriptor, const char *name, int is_tap, int has_header) {
     struct ifreq request;
     int error = request_named(&request, name);
     if (error < 0) return error;
-    request.ifr_flags = (short)((is_tap ? IFF_TAP : IFF_TUN) | IFF_NO_PI | IFF_TUN_EXCL);
+    request.ifr_flags = (short)((is_tap ? IFF_TAP : IFF_TUN) | IFF_NO_PI | IFF_TUN_EXCL | (has_header ? IFF_VNET_HDR : 0));
     return ioctl(descriptor, TUNSETIFF, &request) < 0 ? -errno : 0;
+}
+
+// Newer than the headers of Debian 12 (Linux 6.2).
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+int cmesh_tun_set_offloads(int descriptor, int checksum, int tcp, int udp) {
+    unsigned int flags = 0;
+    if (checksum) flags |= TUN_F_CSUM;
+    if (tcp) flags |= TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+    if (udp) flags |= TUN_F_USO4 | TUN_F_USO6;
+    return ioctl(descriptor, TUNSETOFFLOAD, flags) < 0 ? -errno : 0;
 }
 
 /// Runs an interface ioctl on a socket of its own: netdevice(7) takes any socket.
@@ -170,4 +184,36 @@ int cmesh_interface_add_address(int index, const uint8_t *address, int address_b
         append_attribute(&request, IFA_BROADCAST, &broadcast, sizeof broadcast);
     }
     return acknowledged(&request.header);
+}
+
+// Newer than the headers of Debian 12 (Linux 6.3).
+enum { GSO_MAX_SIZE = 41, GSO_IPV4_MAX_SIZE = 63 };
+
+typedef struct {
+    struct nlmsghdr header;
+    struct ifinfomsg body;
+    struct rtattr attribute;
+    uint32_t value;
+} link_request;
+
+int cmesh_interface_set_gso_max(int index, uint32_t byte_count) {
+    // For IPv4 a limit of its own since Linux 6.3; older kernels do not know it and use the first for both.
+    static const unsigned short attributes[] = {GSO_MAX_SIZE, GSO_IPV4_MAX_SIZE};
+    int result = 0;
+    for (int number = 0; number < 2; number++) {
+        link_request request;
+        memset(&request, 0, sizeof request);
+        request.header.nlmsg_len = sizeof request;
+        request.header.nlmsg_type = RTM_NEWLINK;
+        request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+        request.header.nlmsg_seq = 1;
+        request.body.ifi_family = AF_UNSPEC;
+        request.body.ifi_index = index;
+        request.attribute.rta_len = RTA_LENGTH(sizeof byte_count);
+        request.attribute.rta_type = attributes[number];
+        request.value = byte_count;
+        int answer = acknowledged(&request.header);
+        if (number == 0) result = answer;
+    }
+    return result;
 }

@@ -19,6 +19,13 @@ public struct IPAddress: Hashable, Sendable, CustomStringConvertible {
         return IPAddress(unchecked: bytes.prefix(8) + [UInt8](repeating: 0, count: 8))
     }
 
+    /// The address itself, or the version 4 address that a version 6 one maps (RFC 4291 section 2.5.5.2).
+    public var unmapped: IPAddress {
+        let prefix: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]
+        guard isVersion6, bytes.starts(with: prefix) else { return self }
+        return IPAddress(unchecked: bytes.suffix(4))
+    }
+
     private init(unchecked bytes: some Sequence<UInt8>) { self.bytes = Array(bytes) }
 
     /// Dotted decimal for version 4; for version 6 the text of RFC 5952 section 4.

@@ -1,59 +1,46 @@
-internal import Glibc
+internal import MeshEthernet
 internal import MeshLinux
 internal import Synchronization
 
-/// Writes frames to the TAP, from one thread at a time, and counts what the kernel did not take.
+/// Writes single frames to the TAP, from one thread at a time, and counts what the kernel did not take.
 public final class TapWriter: Sendable {
-    /// What was written and dropped so far.
-    public struct Counters: Hashable, Sendable {
-        /// Frames the kernel took.
-        public var frameCount: UInt64 = 0
-        /// Their bytes.
-        public var byteCount: UInt64 = 0
-        /// Frames dropped because the kernel had no memory or room.
-        public var droppedNoRoom: UInt64 = 0
-        /// Frames dropped because the interface is down.
-        public var droppedInterfaceDown: UInt64 = 0
-        /// Frames dropped because they are shorter than an Ethernet header or longer than a frame can be.
-        public var droppedByteCount: UInt64 = 0
-        /// Frames dropped for any other reason, as when the interface was deleted from outside.
-        public var droppedOther: UInt64 = 0
-
-        /// Frames dropped in all.
-        public var droppedCount: UInt64 { droppedNoRoom + droppedInterfaceDown + droppedByteCount + droppedOther }
-    }
-
-    /// An Ethernet header: two addresses and the type (IEEE 802.3 section 3.1.1).
-    private static let frameByteCountMin = 14
+    /// An Ethernet header (IEEE 802.3 section 3.1.1) to the longest frame of the driver.
+    static let frameByteCounts = 14...TapDevice.frameByteCountMax
 
     private let port: TapPort
-    private let state = Mutex(Counters())
+    private let state: Mutex<State>
+
+    private struct State {
+        var counters = TapCounters()
+        let pieces = PieceList(capacity: 2)
+        /// What stands in front of a complete frame.
+        let header: [UInt8]
+    }
 
     /// Makes a writer to `port`.
-    public init(port: TapPort) { self.port = port }
+    public init(port: TapPort) {
+        self.port = port
+        state = Mutex(State(header: [UInt8](repeating: 0, count: port.device.headerByteCount)))
+    }
 
     /// What was written and dropped so far.
-    public var counters: Counters { state.withLock { $0 } }
+    public var counters: TapCounters { state.withLock { $0.counters } }
 
     /// Writes one frame, without its frame check sequence; `false`: dropped and counted.
     @discardableResult
     public func write(_ frame: RawSpan) -> Bool {
-        let byteCount = frame.byteCount
-        guard (Self.frameByteCountMin...TapDevice.frameByteCountMax).contains(byteCount) else {
-            state.withLock { $0.droppedByteCount += 1 }
-            return false
-        }
-        let errno = port.device.send(frame)
-        state.withLock { counters in
-            switch errno {
-            case 0:
-                counters.frameCount += 1
-                counters.byteCount += UInt64(byteCount)
-            case EAGAIN, ENOBUFS, ENOMEM: counters.droppedNoRoom += 1
-            case EIO: counters.droppedInterfaceDown += 1
-            default: counters.droppedOther += 1
+        state.withLock { state in
+            guard Self.frameByteCounts.contains(frame.byteCount) else {
+                state.counters.droppedByteCount += 1
+                return false
             }
+            // SAFETY: header and frame stay where they are until they are written below.
+            if !state.header.isEmpty { unsafe state.pieces.append(state.header.span.bytes) }
+            unsafe state.pieces.append(frame)
+            let errno = state.pieces.write(0..<state.pieces.count, to: port.device)
+            state.pieces.removeAll()
+            state.counters.note(errno: errno, byteCount: frame.byteCount)
+            return errno == 0
         }
-        return errno == 0
     }
 }

@@ -20,7 +20,9 @@ public struct DatagramSocket: ~Copyable, Sendable {
     public let receiveBufferByteCount: Int
     /// What the kernel granted for datagrams to be sent, in bytes of its own bookkeeping: twice what may be asked.
     public let sendBufferByteCount: Int
-    private let descriptor: FileDescriptor
+    let descriptor: FileDescriptor
+    /// The open descriptor; closed when the value ends.
+    public var number: CInt { descriptor.number }
 
     /// Binds a socket to `port` (0: the kernel chooses) on all addresses of one family.
     ///

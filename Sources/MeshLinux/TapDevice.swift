@@ -23,16 +23,19 @@ public struct TapDevice: ~Copyable, Sendable {
         public var mtu: Int
         /// Addresses the interface gets, besides its IPv6 link-local one.
         public var addresses: [InterfaceAddress]
+        /// What the kernel may leave to this process, as far as it can.
+        public var offloads: TapOffloads
 
         /// Makes options; the defaults are those of the design (section 8).
         public init(
             name: String = "chr-001", macAddress: EthernetAddress? = nil, mtu: Int = 1400,
-            addresses: [InterfaceAddress] = []
+            addresses: [InterfaceAddress] = [], offloads: TapOffloads = .none
         ) {
             self.name = name
             self.macAddress = macAddress
             self.mtu = mtu
             self.addresses = addresses
+            self.offloads = offloads
         }
     }
 
@@ -50,6 +53,8 @@ public struct TapDevice: ~Copyable, Sendable {
     public let macAddress: EthernetAddress
     /// The MTU the interface got, in bytes.
     public let mtu: Int
+    /// What the kernel leaves to this process. With any of it each frame, read or written, has an offload header in front.
+    public let offloads: TapOffloads
 
     /// Creates the interface, sets it up as asked and brings its link up.
     public init(_ options: Options) throws(TapDeviceError) {
@@ -57,8 +62,11 @@ public struct TapDevice: ~Copyable, Sendable {
         self = try Self.created(options)
     }
 
-    private init(driver: consuming TunnelDriver, macAddress: EthernetAddress, mtu: Int) {
+    private init(
+        driver: consuming TunnelDriver, macAddress: EthernetAddress, mtu: Int, offloads: TapOffloads
+    ) {
         self.driver = driver
+        self.offloads = offloads
         self.macAddress = macAddress
         self.mtu = mtu
     }
@@ -119,7 +127,8 @@ public struct TapDevice: ~Copyable, Sendable {
     private static func created(_ options: Options) throws(TapDeviceError) -> TapDevice {
         do throws(SystemCallError) {
             let name = options.name
-            let driver = try TunnelDriver(name: name, layer: .tap)
+            let driver = try opened(name, options.offloads)
+            let offloads = granted(options.offloads, by: driver)
             if let macAddress = options.macAddress { try set(macAddress, of: name) }
             try driver.set(mtu: options.mtu)
             for address in options.addresses { try driver.add(address) }
@@ -127,7 +136,7 @@ public struct TapDevice: ~Copyable, Sendable {
             let macAddress = try macAddress(of: name)
             // SAFETY: the name's C string lives for the call.
             let mtu = Int(try checked(unsafe cmesh_interface_mtu(name), "SIOCGIFMTU", name))
-            return TapDevice(driver: driver, macAddress: macAddress, mtu: mtu)
+            return TapDevice(driver: driver, macAddress: macAddress, mtu: mtu, offloads: offloads)
         } catch {
             if error.call == "TUNSETIFF", error.errno == EBUSY { throw .nameInUse(options.name) }
             throw .system(error)

@@ -16,19 +16,38 @@ struct TunnelDriver: ~Copyable, Sendable {
 
     let descriptor: FileDescriptor
     let name: String
+    /// Whether an offload header stands in front of each frame.
+    let hasHeader: Bool
 
     /// Creates the interface, down and bare; EBUSY when the name exists in the thread's network namespace.
-    init(name: String, layer: Layer) throws(SystemCallError) {
+    ///
+    /// - Parameter hasHeader: Whether an offload header stands in front of each frame.
+    init(name: String, layer: Layer, hasHeader: Bool = false) throws(SystemCallError) {
         let descriptor = FileDescriptor(owning: try checked(cmesh_tun_open(), "open", Self.path))
         // SAFETY: the name's C string lives for the call.
-        _ = try checked(unsafe cmesh_tun_attach(descriptor.number, name, layer.rawValue), "TUNSETIFF", name)
+        _ = try checked(
+            unsafe cmesh_tun_attach(descriptor.number, name, layer.rawValue, hasHeader ? 1 : 0), "TUNSETIFF", name)
         self.descriptor = descriptor
         self.name = name
+        self.hasHeader = hasHeader
     }
 
     borrowing func set(mtu: Int) throws(SystemCallError) {
         // SAFETY: the name's C string lives for the call.
         _ = try checked(unsafe cmesh_interface_set_mtu(name, CInt(mtu)), "SIOCSIFMTU", name)
+    }
+
+    /// Lets the kernel leave work to this process; EINVAL when it does not know a kind.
+    borrowing func setOffloads(checksum: Bool, tcp: Bool, udp: Bool) throws(SystemCallError) {
+        let result = cmesh_tun_set_offloads(descriptor.number, checksum ? 1 : 0, tcp ? 1 : 0, udp ? 1 : 0)
+        _ = try checked(result, "TUNSETOFFLOAD", name)
+    }
+
+    /// Lets the kernel cut packets for the interface that are longer than this.
+    borrowing func set(gsoByteCountMax: Int) throws(SystemCallError) {
+        // SAFETY: the name's C string lives for the call.
+        let index = try checked(unsafe cmesh_interface_index(name), "SIOCGIFINDEX", name)
+        _ = try checked(cmesh_interface_set_gso_max(index, UInt32(gsoByteCountMax)), "IFLA_GSO_MAX_SIZE", name)
     }
 
     borrowing func set(queueLength: Int) throws(SystemCallError) {
@@ -59,6 +78,13 @@ struct TunnelDriver: ~Copyable, Sendable {
         if result >= 0 { return result }
         if result == -Int(EAGAIN) { return 0 }
         throw SystemCallError(call: "read", subject: name, errno: CInt(-result))
+    }
+
+    /// Writes one frame whose parts lie in several places: 0, or the errno.
+    borrowing func write(pieces: UnsafePointer<cmesh_piece>, count: Int) -> CInt {
+        // SAFETY: the caller's pieces are passed on as they are.
+        let result = unsafe cmesh_write_pieces(descriptor.number, pieces, CInt(count))
+        return result >= 0 ? 0 : CInt(-result)
     }
 
     /// Writes one frame or packet: 0, or the errno.

@@ -10,12 +10,12 @@ extension NodeDaemon {
     nonisolated func handlers(for source: Source?) -> WebSocketHandlers {
         WebSocketHandlers(
             connected: { connection in
-                if source == nil { self.assumeIsolated { $0.opened(connection, peer: nil) } }
+                if source == nil { self.enter { $0.opened(connection, peer: nil) } }
             },
-            received: { connection, message in self.assumeIsolated { $0.received(message, from: connection) } },
-            receivedEnd: { _ in self.assumeIsolated { $0.flush() } },
-            drained: { _ in self.assumeIsolated { if $0.node.hasKeptFrames { $0.flush() } } },
-            closed: { connection, reason in self.assumeIsolated { $0.closed(connection, reason: "\(reason)") } })
+            received: { connection, message in self.enter { $0.received(message, from: connection) } },
+            receivedEnd: { _ in self.enter { $0.flush() } },
+            drained: { _ in self.enter { if $0.node.hasKeptFrames { $0.flush() } } },
+            closed: { connection, reason in self.enter { $0.closed(connection, reason: "\(reason)") } })
     }
 
     func connectRelay(_ relay: Int) {
@@ -28,7 +28,7 @@ extension NodeDaemon {
             to: relays[relay].url, on: eventLoop, handlers: handlers(for: .relay(relay))
         )
         .whenComplete { result in
-            self.assumeIsolated { daemon in
+            self.enter { daemon in
                 guard daemon.relayAttempts[relay] == attempt else {
                     // Given up when the network changed; another attempt is under way.
                     if case .success(let connection) = result { connection.close() }
@@ -67,7 +67,7 @@ extension NodeDaemon {
         guard let address = configuration.peers.first(where: { $0.id == peers[peer].id })?.address else { return }
         WebSocketClient().connect(to: RelayURL(server: address), on: eventLoop, handlers: handlers(for: .direct))
             .whenComplete { result in
-                self.assumeIsolated { daemon in
+                self.enter { daemon in
                     switch result {
                     case .success(let connection): daemon.opened(connection, peer: peer)
                     case .failure(let error):

@@ -41,14 +41,16 @@ extension NodeDaemon {
     }
 
     private func tapStatus() -> TapStatus {
-        let written = writer.counters
-        let read = tapCounters
+        let loop = packetLoop?.counters ?? PacketLoop.Counters()
+        var written = writer.counters
+        written.add(messageOutput.counters)
+        written.add(loop.output)
         return TapStatus(
             name: tapName, mac: "\(tapAddress)", mtu: configuration.tap.mtu,
             addresses: configuration.tap.addresses.map { "\($0)" },
             traffic: TrafficStatus(
-                sentFrames: written.frameCount, sentBytes: written.byteCount, receivedFrames: read?.frameCount ?? 0,
-                receivedBytes: read?.byteCount ?? 0))
+                sentFrames: written.frameCount, sentBytes: written.byteCount, receivedFrames: loop.readFrameCount,
+                receivedBytes: loop.readByteCount))
     }
 
     private func relayStatus(_ relay: Int, at now: Instant) -> RelayStatus {
@@ -106,7 +108,13 @@ extension NodeDaemon {
         all["frame_flooded"] = frames.flooded
         all["frame_answered"] = frames.answered
         all["frame_flood_copies_limited"] = frames.floodCopiesLimited
-        let dropped = writer.counters.droppedCount
+        let loop = packetLoop?.counters ?? PacketLoop.Counters()
+        let dropped = writer.counters.droppedCount + messageOutput.counters.droppedCount + loop.output.droppedCount
+        all["tap_joined"] = loop.output.joinedCount + messageOutput.counters.joinedCount
+        all["datagrams_sent"] = loop.segments.sentCount
+        all["datagram_messages_sent"] = loop.segments.messageCount
+        all["datagrams_refused"] = loop.segments.refusedCounts.values.reduce(0, +)
+        all["datagram_segmentation_failures"] = loop.segments.segmentationFailureCount
         if dropped > 0 { all["tap_write_dropped"] = dropped }
         return all.filter { $0.value > 0 }
     }
@@ -137,7 +145,7 @@ extension NodeDaemon {
         guard node.isReachable(peer) else { return notConnected(peer) }
         let probes = (0..<max(1, count)).map { number in
             eventLoop.flatScheduleTask(in: .milliseconds(Int64(number) * Self.pingIntervalMilliseconds)) {
-                self.assumeIsolated { $0.sendPing(to: peer) }
+                self.enter { $0.sendPing(to: peer) }
             }.futureResult
         }
         let record = peers[peer]

@@ -1,6 +1,7 @@
 internal import Logging
 internal import MeshBase
 internal import MeshControl
+internal import MeshDataPlane
 internal import MeshLinux
 internal import MeshProtocol
 internal import MeshTransport
@@ -39,22 +40,24 @@ extension NodeDaemon {
     func startDatagrams() async {
         guard configuration.mode == .auto, !relays.isEmpty else { return }
         let handlers = DatagramHandlers(
-            received: { remote, datagram in self.assumeIsolated { $0.received(datagram, from: remote) } },
-            receivedEnd: { self.assumeIsolated { $0.flush() } },
-            observed: { endpoint, server in self.assumeIsolated { $0.observed(endpoint, by: server) } },
-            observationFailed: { _, server in self.assumeIsolated { $0.observationFailed(by: server) } },
+            // The packet loop reads the sockets, and passes on only what is STUN.
+            received: { _, _ in }, receivedEnd: {},
+            observed: { endpoint, server in self.enter { $0.observed(endpoint, by: server) } },
+            observationFailed: { _, server in self.enter { $0.observationFailed(by: server) } },
             tooLong: { remote, byteCount in
-                self.assumeIsolated {
+                self.enter {
                     $0.drive { node, now, actions in
                         node.datagramTooLong(byteCount: byteCount, to: remote, at: now, actions: &actions)
                     }
                 }
             })
+        var options = DatagramPort.Options()
+        options.isReadElsewhere = true
         do {
-            let port = try await DatagramPort.bind(eventLoop: eventLoop, handlers: handlers).get()
+            let port = try await DatagramPort.bind(options, eventLoop: eventLoop, handlers: handlers).get()
             datagrams = DatagramState(port: port, overlayPrefixes: configuration.tap.addresses)
             datagrams?.monitor = try InterfaceMonitor { snapshot in
-                self.eventLoop.execute { self.assumeIsolated { $0.networkChanged(snapshot) } }
+                self.eventLoop.execute { self.enter { $0.networkChanged(snapshot) } }
             }
         } catch {
             logger.warning("no direct paths: UDP cannot be used", metadata: ["reason": "\(error)"])
@@ -92,7 +95,7 @@ extension NodeDaemon {
         NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) { HostLookup.addresses(of: host) }
             .whenSuccess { addresses in
                 guard let other = addresses.first(where: { $0.isVersion6 != address.isVersion6 }) else { return }
-                self.assumeIsolated { $0.observe(Endpoint(address: other, port: stunPort)) }
+                self.enter { $0.observe(Endpoint(address: other, port: stunPort)) }
             }
     }
 
@@ -123,70 +126,32 @@ extension NodeDaemon {
         drive { node, now, actions in node.setLocalCandidates(candidates, at: now, actions: &actions) }
     }
 
-    private func received(_ datagram: ByteBuffer, from remote: Endpoint) {
-        let now = BootClock.now()
-        var actions: [NodeAction] = []
-        var datagram = datagram
-        unsafe datagram.withUnsafeMutableReadableBytes { bytes in
-            // SAFETY: the span covers the readable bytes of the buffer and is used only inside the closure.
-            var span = unsafe MutableRawSpan(_unsafeBytes: bytes)
-            guard span.byteCount > 0 else { return }
-            received(&span, by: .udp(remote), at: now, actions: &actions)
-        }
-        guard !actions.isEmpty else { return }
-        perform(actions, at: now)
-        arm(at: now)
-    }
-
-    /// Seals a frame and sends it as one datagram, or in slices when the path does not carry it whole; while the path is in
-    /// doubt also by `second`.
-    func send(_ frame: RawSpan, to peer: PeerIndex, at endpoint: Endpoint, second: CarrierID?, at now: Instant) {
-        guard datagrams != nil else {
-            peers[peer].losses["no_path", default: 0] += 1
+    /// Sends one datagram with the next flush, or at the end of the packet loop's turn.
+    func sendDatagram(_ record: RawSpan, to endpoint: Endpoint) {
+        if let segments = turn?.segments {
+            segments.setDestination(endpoint)
+            segments.append(byteCountMax: record.byteCount) { datagram in
+                datagram.store(record, at: 0)
+                return record.byteCount
+            }
             return
         }
-        let byteCount = frame.byteCount
-        var isSealed = true
-        if let cut = node.cutFrame(to: peer, byteCount: byteCount) {
-            for index in 0..<cut.count {
-                let slice = frame.extracting(cut.slice(index).range)
-                isSealed = sendRecord(slice, at: Session.sliceOffset, to: endpoint, second: second) { node, record in
-                    node.sealSlice(index, of: cut, to: peer, in: &record, at: now)
-                }
-            }
-        } else {
-            guard Session.frameOverheadByteCount + byteCount <= DatagramPort.datagramByteCountMax else {
-                peers[peer].losses["path_too_small", default: 0] += 1
-                return
-            }
-            isSealed = sendRecord(frame, at: Session.contentOffset, to: endpoint, second: second) { node, record in
-                node.sealFrame(to: peer, byteCount: byteCount, in: &record, at: now)
-            }
-        }
-        if isSealed {
-            peers[peer].sentFrame(byteCount: byteCount)
-        } else {
-            peers[peer].losses["no_session", default: 0] += 1
-        }
+        datagrams?.port.send(record, to: endpoint)
+        touchesDatagrams = true
     }
 
-    /// Sends a record with `content` at `offset`, which `seal` seals in place. Returns whether there was a session.
-    private func sendRecord(
-        _ content: RawSpan, at offset: Int, to endpoint: Endpoint, second: CarrierID?,
-        seal: (inout Node, inout MutableRawSpan) -> Int?
+    /// Has `seal` write and seal a record in memory of its own, and `send` send it. Returns whether there was a session.
+    func sendScratch(
+        byteCountMax: Int, _ seal: (inout Node, inout MutableRawSpan) -> Int?, send: (RawSpan) -> Void
     ) -> Bool {
-        guard var scratch = datagrams?.record else { return false }
+        guard var scratch = datagrams?.record, byteCountMax <= scratch.count else { return false }
         // Taken out meanwhile: one owner, no copy.
         datagrams?.record = []
         defer { datagrams?.record = scratch }
         var bytes = scratch.mutableSpan
         var record = bytes.mutableRawBytes
-        record.store(content, at: offset)
         guard let recordByteCount = seal(&node, &record) else { return false }
-        let sealed = record.bytes.extracting(0..<recordByteCount)
-        if datagrams?.remotes.refused.contains(endpoint) != true { datagrams?.port.send(sealed, to: endpoint) }
-        if let second { appendCopy(of: sealed, to: second) }
-        touchesDatagrams = true
+        send(record.bytes.extracting(0..<recordByteCount))
         return true
     }
 }

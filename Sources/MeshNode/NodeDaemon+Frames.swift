@@ -8,54 +8,188 @@ internal import MeshWire
 internal import NIOCore
 
 extension NodeDaemon {
-    func received(_ batch: FrameBatch) {
-        let now = BootClock.now()
-        batch.forEachFrame { frame in
-            switch ethernet.receivedFromLocal(frame, at: now, ports: &ports, reply: &reply) {
-            case .forward: for port in ports { send(frame, to: port.value, at: now) }
-            case .reply: writer.write(reply.span.rawBytes)
-            case .drop: break
+    /// Sends a frame from the TAP to all of `ports`, in the form that each of them takes.
+    func forward(_ frame: inout MutableRawSpan, _ header: OffloadHeader, at now: Instant) {
+        guard header.needsChecksum || header.segmentation != OffloadHeader.Segmentation.none else {
+            for port in ports { send(frame.bytes, to: port.value, at: now) }
+            return
+        }
+        let local = LocalFrame(
+            frame.bytes, header: header, headerByteCountMax: SuperframeSlice.frameHeaderByteCountMax,
+            segmentsMax: SuperframeSlice.segmentsMax)
+        for port in ports {
+            if let local, let cut = superframeCut(local, to: port.value) {
+                sendSuperframe(frame.bytes, local, cut, to: port.value, at: now)
+            } else {
+                sendComplete(&frame, header, to: port.value, at: now)
             }
         }
-        batch.complete()
-        if let due = ethernet.deadline, due <= now { runSwitchTimers(at: now) }
-        flush()
     }
 
+    /// How many segments of a superframe go in a record to a peer; `nil` when it does not join them, or the path's records
+    /// are too short for one.
+    private func superframeCut(_ local: LocalFrame, to peer: PeerIndex) -> Int? {
+        let kind: SuperframeKinds = local.headers.transport == .tcp ? .tcp : .udp
+        guard let most = node.superframeRecordByteCountMax(of: peer, kind) else { return nil }
+        let room = most - Session.superframeOverheadByteCount - local.headers.byteCount
+        return room >= local.segmentByteCount ? room / local.segmentByteCount : nil
+    }
+
+    private func sendSuperframe(
+        _ frame: RawSpan, _ local: LocalFrame, _ segmentsPerRecord: Int, to peer: PeerIndex, at now: Instant
+    ) {
+        guard let route = route(to: peer), let number = node.nextSuperframeNumber(of: peer) else { return }
+        let headers = frame.extracting(0..<local.headers.byteCount)
+        var first = 0
+        while first < local.segmentCount {
+            let payload = frame.extracting(local.payload(of: frame, first: first, count: segmentsPerRecord))
+            let byteCount = headers.byteCount + payload.byteCount
+            let slice = SuperframeSlice(
+                number: number, firstSegment: first, segmentCount: local.segmentCount,
+                segmentByteCount: local.segmentByteCount)
+            let isSealed = sendRecord(
+                byteCountMax: Session.superframeOverheadByteCount + byteCount, by: route
+            ) { node, record in
+                record.store(headers, at: Session.superframeHeadersOffset)
+                record.store(payload, at: Session.superframeHeadersOffset + headers.byteCount)
+                return node.sealSuperframeSlice(slice, byteCount: byteCount, to: peer, in: &record, at: now)
+            }
+            guard isSealed else { return lose("no_session", peer) }
+            first += segmentsPerRecord
+        }
+        peers[peer].sentFrame(byteCount: frame.byteCount)
+    }
+
+    /// Does what the kernel left to be done, for a peer that cannot.
+    private func sendComplete(
+        _ frame: inout MutableRawSpan, _ header: OffloadHeader, to peer: PeerIndex, at now: Instant
+    ) {
+        guard header.segmentation != OffloadHeader.Segmentation.none else {
+            guard
+                OffloadHeader.completeChecksum(
+                    of: &frame, start: header.checksumStart, offset: header.checksumOffset)
+            else { return lose("malformed_offload", peer) }
+            return send(frame.bytes, to: peer, at: now)
+        }
+        guard let segments = SoftwareSegments(frame.bytes, header: header),
+            segments.frameByteCountMax <= segmentScratch.count
+        else { return lose("malformed_offload", peer) }
+        counters["superframes_cut_in_software", default: 0] += 1
+        // Taken out meanwhile: one owner, no copy.
+        var scratch: [UInt8] = []
+        swap(&scratch, &segmentScratch)
+        var bytes = scratch.mutableSpan
+        var target = bytes.mutableRawBytes
+        for index in 0..<segments.count {
+            let byteCount = segments.write(index, of: frame.bytes, to: &target)
+            send(target.bytes.extracting(0..<byteCount), to: peer, at: now)
+        }
+        swap(&scratch, &segmentScratch)
+    }
+
+    /// Sends a complete frame, in slices when the path does not carry it whole.
     func send(_ frame: RawSpan, to peer: PeerIndex, at now: Instant) {
-        guard frame.byteCount <= Session.frameByteCountMax else {
-            peers[peer].losses["too_long", default: 0] += 1
-            return
-        }
-        let carrier = node.carrier(of: peer)
-        if case .udp(let endpoint) = carrier {
-            return send(frame, to: peer, at: endpoint, second: node.secondCarrier(of: peer), at: now)
-        }
-        guard let (connection, channel) = connection(for: carrier), var outbox = outboxes[connection] else {
-            peers[peer].losses["no_path", default: 0] += 1
-            return
-        }
-        guard outbox.takesData else {
-            peers[peer].losses["path_full", default: 0] += 1
-            return
-        }
-        outboxes[connection] = nil
         let byteCount = frame.byteCount
-        let second = node.secondCarrier(of: peer)
-        let isSealed = outbox.append(
-            byteCountMax: Session.frameOverheadByteCount + byteCount, channel: channel
-        ) { record in
-            record.store(frame, at: Session.contentOffset)
-            guard let count = node.sealFrame(to: peer, byteCount: byteCount, in: &record, at: now) else { return nil }
-            if let second { appendCopy(of: record.bytes.extracting(0..<count), to: second) }
-            return count
+        guard byteCount <= Session.frameByteCountMax else { return lose("too_long", peer) }
+        guard let route = route(to: peer) else { return }
+        var isSealed = true
+        if let cut = node.cutFrame(to: peer, byteCount: byteCount) {
+            for index in 0..<cut.count {
+                let slice = frame.extracting(cut.slice(index).range)
+                isSealed = sendRecord(byteCountMax: Session.sliceOverheadByteCount + slice.byteCount, by: route) {
+                    node, record in
+                    record.store(slice, at: Session.sliceOffset)
+                    return node.sealSlice(index, of: cut, to: peer, in: &record, at: now)
+                }
+            }
+        } else {
+            let recordByteCount = Session.frameOverheadByteCount + byteCount
+            guard !route.isDatagram || recordByteCount <= DatagramPort.datagramByteCountMax else {
+                return lose("path_too_small", peer)
+            }
+            isSealed = sendRecord(byteCountMax: recordByteCount, by: route) { node, record in
+                record.store(frame, at: Session.contentOffset)
+                return node.sealFrame(to: peer, byteCount: byteCount, in: &record, at: now)
+            }
         }
-        outboxes[connection] = outbox
-        touched.insert(connection)
         if isSealed {
             peers[peer].sentFrame(byteCount: byteCount)
         } else {
-            peers[peer].losses["no_session", default: 0] += 1
+            lose("no_session", peer)
+        }
+    }
+
+    private func lose(_ reason: String, _ peer: PeerIndex) { peers[peer].losses[reason, default: 0] += 1 }
+
+    // MARK: - Ways out
+
+    /// Where a peer's records go.
+    struct Route {
+        enum Way {
+            case datagrams(Endpoint, isRefused: Bool)
+            case connection(UInt64, channel: UInt32)
+        }
+        let way: Way
+        /// Where copies of them go while the path is in doubt.
+        let second: CarrierID?
+
+        var isDatagram: Bool { if case .datagrams = way { true } else { false } }
+    }
+
+    /// The way to a peer; when there is none that takes data the frame is counted as lost.
+    private func route(to peer: PeerIndex) -> Route? {
+        let carrier = node.carrier(of: peer)
+        if case .udp(let endpoint) = carrier {
+            guard let datagrams else {
+                lose("no_path", peer)
+                return nil
+            }
+            let isRefused = !datagrams.remotes.refused.isEmpty && datagrams.remotes.refused.contains(endpoint)
+            turn?.segments.setDestination(endpoint)
+            return Route(way: .datagrams(endpoint, isRefused: isRefused), second: node.secondCarrier(of: peer))
+        }
+        guard let (connection, channel) = connection(for: carrier), let outbox = outboxes[connection] else {
+            lose("no_path", peer)
+            return nil
+        }
+        guard outbox.takesData else {
+            lose("path_full", peer)
+            return nil
+        }
+        return Route(way: .connection(connection, channel: channel), second: node.secondCarrier(of: peer))
+    }
+
+    /// Has `seal` write and seal a record of at most `byteCountMax` bytes, in place where it goes out. Returns whether there
+    /// was a session.
+    private func sendRecord(
+        byteCountMax: Int, by route: Route, seal: (inout Node, inout MutableRawSpan) -> Int?
+    ) -> Bool {
+        let second = route.second
+        switch route.way {
+        case .datagrams(let endpoint, let isRefused):
+            if !isRefused, let segments = turn?.segments {
+                let sealed = segments.append(byteCountMax: byteCountMax) { record in
+                    let byteCount = seal(&node, &record)
+                    if let second, let byteCount { appendCopy(of: record.bytes.extracting(0..<byteCount), to: second) }
+                    return byteCount
+                }
+                if second != nil { segments.setDestination(endpoint) }
+                return sealed != nil
+            }
+            return sendScratch(byteCountMax: byteCountMax, seal) { record in
+                if !isRefused { sendDatagram(record, to: endpoint) }
+                if let second { appendCopy(of: record, to: second) }
+            }
+        case .connection(let connection, let channel):
+            guard var outbox = outboxes.removeValue(forKey: connection) else { return true }
+            let isSealed = outbox.append(byteCountMax: byteCountMax, channel: channel) { record in
+                guard let count = seal(&node, &record) else { return nil }
+                if let second { appendCopy(of: record.bytes.extracting(0..<count), to: second) }
+                return count
+            }
+            outboxes[connection] = outbox
+            touched.insert(connection)
+            return isSealed
         }
     }
 
@@ -69,11 +203,7 @@ extension NodeDaemon {
 
     /// A sealed record once more, by another carrier.
     func appendCopy(of record: RawSpan, to carrier: CarrierID) {
-        if case .udp(let endpoint) = carrier {
-            datagrams?.port.send(record, to: endpoint)
-            touchesDatagrams = true
-            return
-        }
+        if case .udp(let endpoint) = carrier { return sendDatagram(record, to: endpoint) }
         guard let (connection, channel) = connection(for: carrier), outboxes[connection]?.takesData == true else {
             return
         }
@@ -98,8 +228,13 @@ extension NodeDaemon {
         return connection(for: carrier).map { outboxes[$0.0]?.takesData == true } ?? false
     }
 
+    /// Hands on what was written; the packet loop leaves connections to the event loop, once a turn.
     func flush() {
         sendKeptFrames()
+        if turn != nil {
+            if !touched.isEmpty { visitSoon() }
+            return
+        }
         if touchesDatagrams {
             touchesDatagrams = false
             datagrams?.port.flush()

@@ -77,7 +77,7 @@ extension NodeDaemon {
             localPort: meetingPoint.port, isClient: isClient, waitMilliseconds: Int64(wait))
         let meeting = SimultaneousOpen(options, server: meetingPoint.server, handlers: handlers(for: .direct)) {
             connection in
-            self.assumeIsolated { $0.met(connection, peer: peer) }
+            self.enter { $0.met(connection, peer: peer) }
         }
         meetings[peer] = meeting
         logger.debug(

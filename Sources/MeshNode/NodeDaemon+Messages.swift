@@ -17,7 +17,10 @@ extension NodeDaemon {
         unsafe message.withUnsafeMutableReadableBytes { bytes in
             // SAFETY: the span covers the readable bytes of the buffer and is used only inside the closure.
             var span = unsafe MutableRawSpan(_unsafeBytes: bytes)
+            output = messageOutput
             isWhole = readItems(of: &span, source: source, connection: connection.id, at: now, actions: &actions)
+            messageOutput.flush()
+            output = nil
         }
         if !isWhole {
             counters["message_malformed", default: 0] += 1
@@ -61,18 +64,67 @@ extension NodeDaemon {
         }
         // Refusals are counted by the machine.
         if let opened = try? node.open(&payload, by: carrier, at: now, actions: &actions) {
-            deliver(payload.bytes.extracting(opened.frame), from: opened.peer, at: now)
+            let content = payload.bytes.extracting(opened.frame)
+            if opened.kind == .superframeSlice {
+                deliver(slice: content, from: opened.peer, at: now)
+            } else {
+                deliver(content, from: opened.peer, at: now)
+            }
         }
         deliverReleasedFrames(at: now)
     }
 
     /// Frames that waited for their turn while their sender changed its path.
     func deliverReleasedFrames(at now: Instant) {
-        for (peer, bytes) in node.takeReleasedFrames() { deliver(bytes.span.rawBytes, from: peer, at: now) }
+        let released = node.takeReleasedFrames()
+        guard !released.isEmpty else { return }
+        // Their memory ends here: what came before them is written first, and they at once.
+        let batch = output
+        batch?.flush()
+        output = nil
+        defer { output = batch }
+        for frame in released {
+            if frame.kind == .superframeSlice {
+                output = messageOutput
+                deliver(slice: frame.bytes.span.rawBytes, from: frame.peer, at: now)
+                messageOutput.flush()
+                output = nil
+            } else {
+                deliver(frame.bytes.span.rawBytes, from: frame.peer, at: now)
+            }
+        }
     }
 
     func deliver(_ frame: RawSpan, from peer: PeerIndex, at now: Instant) {
         peers[peer].receivedFrame(byteCount: frame.byteCount, since: startedAt, at: now)
-        if ethernet.receivedFromPeer(frame, on: PortIndex(value: peer), at: now) == .deliver { writer.write(frame) }
+        guard ethernet.receivedFromPeer(frame, on: PortIndex(value: peer), at: now) == .deliver else { return }
+        guard let output else {
+            writer.write(frame)
+            return
+        }
+        // SAFETY: the memory stays until the turn or message is over, and `output` is flushed before.
+        unsafe output.append(frame)
     }
+
+    /// Joins a slice of a superframe with those before it, and hands the whole to the kernel.
+    private func deliver(slice content: RawSpan, from peer: PeerIndex, at now: Instant) {
+        guard let place = try? SuperframeSlice(parsing: content) else { return countMalformedSlice() }
+        let bytes = content.extracting(SuperframeSlice.headerByteCount..<content.byteCount)
+        guard
+            let slice = try? SegmentRun.Slice(
+                bytes,
+                at: SegmentRun.Place(
+                    source: peer, number: place.number, firstSegment: place.firstSegment,
+                    segmentCount: place.segmentCount, segmentByteCount: place.segmentByteCount),
+                headerByteCountMax: SuperframeSlice.frameHeaderByteCountMax),
+            let output, acceptedSuperframes.contains(slice.headers.transport == .tcp ? .tcp : .udp)
+        else { return countMalformedSlice() }
+        peers[peer].receivedFrame(byteCount: bytes.byteCount, since: startedAt, at: now)
+        // SAFETY: as in `deliver`. What goes on where a run ends has the run's headers, which the switch has seen.
+        if unsafe output.joins(slice, bytes) { return }
+        guard ethernet.receivedFromPeer(bytes, on: PortIndex(value: peer), at: now) == .deliver else { return }
+        unsafe output.append(slice, bytes)
+    }
+
+    private func countMalformedSlice() { counters["superframe_malformed", default: 0] += 1 }
 }

@@ -13,10 +13,12 @@ internal import NIOPosix
 
 /// A running node: drives the protocol machine and the switch, and owns TAP, connections and timers.
 ///
-///     TAP reader thread --batch--> event loop: switch -> seal into the carrier's message -> WebSocket
-///     WebSocket -> event loop: open in place -> switch -> TAP
+///     packet loop: TAP -> switch -> seal into datagrams -> UDP, or into the carrier's message -> event loop -> WebSocket
+///     packet loop: UDP -> open in place -> switch -> TAP
+///     event loop:  WebSocket -> open in place -> switch -> TAP
 ///
-/// Everything but the TAP reader and signing happens on one event loop.
+/// Everything but frames, their records and signing happens on one event loop; the packet loop enters the daemon for a turn
+/// at a time (`DaemonExecutor`).
 public actor NodeDaemon {
     /// One for this node's handshakes and one for its answers to others.
     static let workThreadCount = 2
@@ -44,10 +46,9 @@ public actor NodeDaemon {
 
     /// The event loop of the daemon and all its connections.
     public nonisolated let eventLoop: any EventLoop
-    /// The actor runs on its event loop.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor {
-        unsafe eventLoop.executor.asUnownedSerialExecutor()
-    }
+    /// The actor runs on its event loop, unless the packet loop has entered it.
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
+    nonisolated let executor: DaemonExecutor
 
     /// Called when the node cannot go on.
     let failed: @Sendable (NodeFailure) -> Void
@@ -67,7 +68,20 @@ public actor NodeDaemon {
     var counters: [String: UInt64] = [:]
     let pool: NIOThreadPool
     let port: TapPort
-    var reader: TapReader?
+    var packetLoop: PacketLoop?
+    /// What the packet loop's turn works on; `nil` while the event loop is in the daemon.
+    var turn: PacketLoop.Buffers?
+    /// Where frames go that lie in memory which stays until the turn, or message, is over; `nil`: they are written at once.
+    var output: TapOutput?
+    /// The same for messages of connections.
+    let messageOutput: TapOutput
+    /// Kinds of superframes that this node's TAP takes whole.
+    let acceptedSuperframes: SuperframeKinds
+    /// Segments made of superframes for peers that do not join them.
+    var segmentScratch: [UInt8]
+    /// Actions for the event loop, in order.
+    var deferredActions: [NodeAction] = []
+    var isVisitDue = false
     var server: WebSocketServer?
     var sources: [UInt64: Source] = [:]
     var relayConnections: [Int: UInt64] = [:]
@@ -79,8 +93,6 @@ public actor NodeDaemon {
     var timer: Scheduled<Void>?
     var timerAt = Instant(nanoseconds: .max)
     var isStopping = false
-    /// What was read from the TAP so far.
-    var tapCounters: TapReader.Counters? { reader?.counters }
     var lastUnknownLogAt: Instant?
     var datagrams: DatagramState?
     var meetingPoint: MeetingPoint?
@@ -100,12 +112,18 @@ public actor NodeDaemon {
         self.pool = pool
         self.port = port
         self.eventLoop = eventLoop
+        executor = DaemonExecutor(eventLoop: eventLoop)
+        acceptedSuperframes = SuperframeKinds(port.device.offloads)
+        messageOutput = TapOutput(port: port)
+        segmentScratch = [UInt8](repeating: 0, count: TapDevice.frameByteCountMax)
         logger = Logger(label: "node")
         startedAt = now
         tapName = port.device.name
         tapAddress = port.device.macAddress
         writer = TapWriter(port: port)
-        let made = NodeSetUp(configuration: configuration, identity: identity, relayTokens: relayTokens)
+        let made = NodeSetUp(
+            configuration: configuration, identity: identity, relayTokens: relayTokens,
+            superframeKinds: acceptedSuperframes)
         configuredCandidates = made.node.parameters.candidates
         node = Node(made.node, entropy: .system, at: now)
         peers = made.peers.map { PeerRecord(id: $0.id, name: $0.name, at: now) }
@@ -131,18 +149,11 @@ public actor NodeDaemon {
         }
         await startMeetingPoint()
         await startDatagrams()
-        reader = try TapReader(
-            port: port,
-            onBatch: { batch in
-                self.eventLoop.execute { self.assumeIsolated { $0.received(batch) } }
-            },
-            onEnd: { end in
-                self.eventLoop.execute { self.assumeIsolated { $0.tapEnded(end) } }
-            })
+        try startPacketLoop()
         timedOut()
     }
 
-    func tapEnded(_ end: TapReader.End) {
+    func tapEnded(_ end: PacketLoop.End) {
         guard !isStopping else { return }
         failed(.tapLost(name: tapName, end))
     }
@@ -159,6 +170,7 @@ public actor NodeDaemon {
         try? await Task.sleep(for: .milliseconds(150))
         timer?.cancel()
         server?.close()
+        await stopPacketLoop()
         stopDatagrams()
         stopMeetingPoint()
         for outbox in outboxes.values { outbox.connection.close(code: 1001, text: "the node stops") }
@@ -166,7 +178,6 @@ public actor NodeDaemon {
         pings = [:]
         settlePathWaits(at: now)
         for _ in 0..<20 where !outboxes.isEmpty { try? await Task.sleep(for: .milliseconds(25)) }
-        reader?.stop()
         logger.notice("stopped")
     }
 
@@ -196,7 +207,7 @@ public actor NodeDaemon {
         timer?.cancel()
         timerAt = due
         timer = eventLoop.scheduleTask(in: .nanoseconds(Int64(clamping: due.nanoseconds(since: now)))) {
-            self.assumeIsolated { $0.timedOut() }
+            self.enter { $0.timedOut() }
         }
     }
 
@@ -228,6 +239,11 @@ public actor NodeDaemon {
     }
 
     func perform(_ actions: [NodeAction], at now: Instant) {
+        if turn == nil, !deferredActions.isEmpty {
+            let earlier = deferredActions
+            deferredActions = []
+            perform(earlier, at: now)
+        }
         for action in actions {
             switch action {
             case .send(.udp(let endpoint), let bytes):
@@ -235,8 +251,7 @@ public actor NodeDaemon {
                     counters["datagram_into_overlay", default: 0] += 1
                     continue
                 }
-                datagrams?.port.send(bytes.span.rawBytes, to: endpoint)
-                touchesDatagrams = true
+                sendDatagram(bytes.span.rawBytes, to: endpoint)
             case .send(let carrier, let bytes):
                 guard let (connection, channel) = connection(for: carrier) else { continue }
                 guard outboxes[connection]?.takesControl == true else {
@@ -247,6 +262,7 @@ public actor NodeDaemon {
             case .sendToRelay(let relay, let bytes):
                 guard let connection = relayConnections[relay] else { continue }
                 append(bytes, channel: CarrierItem.controlChannel, to: connection)
+            case _ where turn != nil: deferToEventLoop(action)
             case .connectRelay(let relay): connectRelay(relay)
             case .closeRelay(let relay):
                 guard let connection = relayConnections.removeValue(forKey: relay) else { continue }
@@ -279,7 +295,7 @@ public actor NodeDaemon {
             let result = work.run()
             return (result, ProcessResources.threadProcessorTimeNanoseconds() - start)
         }.whenSuccess { result, nanoseconds in
-            self.assumeIsolated { daemon in
+            self.enter { daemon in
                 daemon.drive { node, now, actions in
                     node.performed(ticket, result, processorNanoseconds: nanoseconds, at: now, actions: &actions)
                 }

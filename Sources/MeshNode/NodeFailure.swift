@@ -3,7 +3,7 @@ internal import MeshDataPlane
 /// Why a running node ends by itself.
 enum NodeFailure: Error, CustomStringConvertible {
     /// The interface of this name cannot be read any more.
-    case tapLost(name: String, TapReader.End)
+    case tapLost(name: String, PacketLoop.End)
 
     var description: String {
         switch self {

@@ -27,12 +27,12 @@ public enum NodeRunner {
                 let starting = ControlFailure(code: .busy, message: "the node is starting; ask again")
                 return group.any().makeSucceededFuture(.failure(starting))
             }
-            return daemon.eventLoop.flatSubmit { daemon.assumeIsolated { $0.answer(request) { stop.yield(nil) } } }
+            return daemon.eventLoop.flatSubmit { daemon.enter { $0.answer(request) { stop.yield(nil) } } }
         }.get()
         do {
             let daemon = NodeDaemon(
                 configuration: configuration, identity: identity, relayTokens: tokens,
-                port: try openTap(configuration.tap, for: identity.id), pool: pool, eventLoop: group.next()
+                port: try openTap(configuration, for: identity.id), pool: pool, eventLoop: group.next()
             ) { failure in stop.yield(failure) }
             try await daemon.start()
             running.withLock { $0 = daemon }
@@ -52,11 +52,16 @@ public enum NodeRunner {
         try await group.shutdownGracefully()
     }
 
-    private static func openTap(_ tap: NodeConfiguration.Tap, for id: PeerID) throws -> TapPort {
-        TapPort(
+    private static func openTap(_ configuration: NodeConfiguration, for id: PeerID) throws -> TapPort {
+        let tap = configuration.tap
+        let offload = configuration.offload
+        return TapPort(
             try TapDevice(
                 TapDevice.Options(
                     name: tap.name, macAddress: tap.mac ?? EthernetAddress(derivedFrom: id), mtu: tap.mtu,
-                    addresses: tap.addresses)))
+                    addresses: tap.addresses,
+                    offloads: TapOffloads(
+                        checksum: offload.tapChecksum == .auto, tcpSegmentation: offload.tapTCP == .auto,
+                        udpSegmentation: offload.tapUDP == .auto))))
     }
 }

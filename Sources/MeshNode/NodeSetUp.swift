@@ -1,6 +1,7 @@
 internal import MeshBase
 internal import MeshControl
 internal import MeshCrypto
+internal import MeshLinux
 internal import MeshProtocol
 internal import MeshTransport
 internal import MeshWire
@@ -11,7 +12,10 @@ struct NodeSetUp {
     let peers: [NodeConfiguration.Peer]
     let relays: [NodeConfiguration.Relay]
 
-    init(configuration: NodeConfiguration, identity: Identity, relayTokens: [PeerID: [UInt8]]) {
+    init(
+        configuration: NodeConfiguration, identity: Identity, relayTokens: [PeerID: [UInt8]],
+        superframeKinds: SuperframeKinds
+    ) {
         peers = configuration.peers.filter { $0.id != identity.id }
         relays = configuration.mode == .direct ? [] : configuration.relays
         var candidates: [Candidate] = []
@@ -22,7 +26,7 @@ struct NodeSetUp {
             sessionIndex: 0, mtu: UInt16(clamping: configuration.tap.mtu),
             heartbeatIntervalSeconds: UInt16(clamping: configuration.heartbeatIntervalSeconds),
             keyRotationIntervalSeconds: UInt32(clamping: configuration.keyRotationIntervalSeconds),
-            supportsDirect: configuration.mode != .relay, resetToken: [],
+            supportsDirect: configuration.mode != .relay, superframeKinds: superframeKinds.rawValue, resetToken: [],
             homeRelays: relays.prefix(SessionParameters.homeRelaysMax).map { .init(id: $0.id, url: "\($0.url)") },
             candidates: candidates)
         var made = Node.Configuration(
@@ -47,4 +51,14 @@ struct NodeSetUp {
 extension Endpoint {
     /// Whether the address is one that a peer can dial, not the wildcard.
     fileprivate var isSpecific: Bool { address.bytes.contains { $0 != 0 } }
+}
+
+extension SuperframeKinds {
+    /// Those that a TAP device takes whole.
+    init(_ offloads: TapOffloads) {
+        self = []
+        guard offloads.checksum else { return }
+        if offloads.tcpSegmentation { insert(.tcp) }
+        if offloads.udpSegmentation { insert(.udp) }
+    }
 }

@@ -15,6 +15,9 @@ struct Outbox {
     let connection: WebSocketConnection
     let isRelay: Bool
     private var message: ByteBuffer?
+    /// Messages that are full, in order: only the event loop hands them to the connection.
+    private var full: [ByteBuffer] = []
+    private var fullByteCount = 0
 
     init(connection: WebSocketConnection, isRelay: Bool) {
         self.connection = connection
@@ -32,7 +35,7 @@ struct Outbox {
         connection.isOpen && bufferedByteCount < Self.bufferedByteCountMax + Self.controlByteCountMax
     }
 
-    private var bufferedByteCount: Int { connection.bufferedByteCount + (message?.readableBytes ?? 0) }
+    private var bufferedByteCount: Int { connection.bufferedByteCount + fullByteCount + (message?.readableBytes ?? 0) }
 
     /// Appends an item of at most 65,535 bytes whose payload is known.
     mutating func append(_ payload: [UInt8], channel: UInt32) {
@@ -80,12 +83,18 @@ struct Outbox {
     private mutating func send() {
         guard let message else { return }
         self.message = nil
-        if message.readableBytes > 0 { connection.send(message) }
+        guard message.readableBytes > 0 else { return }
+        full.append(message)
+        fullByteCount += message.readableBytes
     }
 
-    /// Writes what was appended to the socket.
+    /// Writes what was appended to the socket; on the connection's event loop.
     mutating func flush() {
         send()
+        let messages = full
+        full = []
+        fullByteCount = 0
+        for message in messages { connection.send(message) }
         connection.flush()
     }
 }

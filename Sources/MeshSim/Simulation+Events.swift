@@ -87,7 +87,7 @@ extension Simulation {
         noteArrived(bytes)
         var copy = bytes
         var delivered: (peer: PeerIndex, frame: [UInt8])?
-        var released: [(peer: PeerIndex, bytes: [UInt8])] = []
+        var released: [ReleasedFrame] = []
         drive(index) { node, actions, now in
             var mutable = copy.mutableSpan
             var span = mutable.mutableRawBytes
@@ -97,7 +97,7 @@ extension Simulation {
             released = node.takeReleasedFrames()
         }
         if let delivered { judge(delivered.frame, from: delivered.peer, at: index) }
-        for (peer, bytes) in released { judge(bytes, from: peer, at: index) }
+        for frame in released { judge(frame.bytes, from: frame.peer, at: index) }
     }
 
     mutating func forward(_ bytes: [UInt8], at index: Int, connection: UInt64, channel: UInt32) {

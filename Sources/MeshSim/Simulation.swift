@@ -211,7 +211,7 @@ public struct Simulation {
     mutating func drive(_ index: Int, _ body: (inout Node, inout [NodeAction], Instant) -> Void) {
         var actions: [NodeAction] = []
         body(&hosts[index].node, &actions, now)
-        for (peer, bytes) in hosts[index].node.takeReleasedFrames() { judge(bytes, from: peer, at: index) }
+        for frame in hosts[index].node.takeReleasedFrames() { judge(frame.bytes, from: frame.peer, at: index) }
         for action in actions { perform(action, of: index) }
         sendKeptFrames(of: index)
         armNode(index)

@@ -1,15 +1,6 @@
 import MeshBase
 import NIOCore
 
-extension IPAddress {
-    /// The address itself, or the version 4 address that a version 6 one maps (RFC 4291 section 2.5.5.2).
-    var unmapped: IPAddress {
-        let prefix: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF]
-        guard isVersion6, bytes.starts(with: prefix) else { return self }
-        return IPAddress(bytes: Array(bytes.suffix(4))) ?? self
-    }
-}
-
 extension Endpoint {
     /// Takes address and port from a socket address; `nil` when there is none or it is not of the internet.
     ///

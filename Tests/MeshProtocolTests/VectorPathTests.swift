@@ -172,7 +172,7 @@ struct VectorPathTests {
             return order.timedOut(waitNanoseconds: 0, at: now.advanced(milliseconds: 10_000)).flatMap(\.bytes)
         }
         let generation = UInt8(try step["generation"].number)
-        let content = FrameOrder.Content(isSlice: false, bytes: [UInt8(counter)])
+        let content = FrameOrder.Content(kind: .frame, bytes: [UInt8(counter)])
         if order.mayDeliver(generation: generation) { return content.bytes + order.advance().flatMap(\.bytes) }
         order.hold(content, generation: generation, counter: counter, at: now)
         return order.advance().flatMap(\.bytes)

@@ -167,6 +167,7 @@ struct VectorRefusalTests {
         let span = content.span.rawBytes
         switch kind {
         case .frame: return true
+        case .superframeSlice: return (try? SuperframeSlice(parsing: span)) != nil
         case .frameSlice: return (try? FrameSlice(parsing: span)) != nil
         case .ping, .pong: return (try? Probe(parsing: span)) != nil
         case .streamSegment: return (try? StreamSegment(parsing: span)) != nil

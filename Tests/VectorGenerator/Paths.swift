@@ -145,7 +145,7 @@ struct Paths {
             ("slice of a frame of 0 bytes", [2, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
         ]
         return malformed.map { ($0, "malformed_content", $1) } + [
-            ("kind 0", "unknown_content", [0] + Self.zeros(8)), ("kind 12", "unknown_content", [12] + Self.zeros(8)),
+            ("kind 0", "unknown_content", [0] + Self.zeros(8)), ("kind 13", "unknown_content", [13] + Self.zeros(8)),
         ]
     }
 

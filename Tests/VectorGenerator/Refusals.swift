@@ -304,7 +304,7 @@ struct Refusals {
             entry("counter 2^64 - 1", "replayed", try records.seal(counter: .max, Records.ping(3)).bytes),
             entry("counter 2^64 - 2, again", "replayed", last, before: [last]),
             entry("kind 0", "unknown_content", try records.seal(counter: 17, [0]).bytes),
-            entry("kind 12", "unknown_content", try records.seal(counter: 18, [0x0C, 0]).bytes),
+            entry("kind 13", "unknown_content", try records.seal(counter: 18, [0x0D, 0]).bytes),
             entry("slice of 2 bytes", "malformed_content", try records.seal(counter: 12, [2, 0, 0]).bytes),
             entry(
                 "ping of 7 bytes", "malformed_content", try records.seal(counter: 13, [5, 0, 0, 0, 0, 0, 0, 0]).bytes),

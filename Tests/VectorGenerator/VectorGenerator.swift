@@ -41,6 +41,7 @@ struct VectorGenerator {
             ("rotation", rotation.file()),
             ("relay", try relay.file()),
             ("paths", try Paths(cast: cast, records: records).file()),
+            ("superframes", SuperframeVectors.file),
             ("refusals", try refusals.file()),
         ]
         for file in files {

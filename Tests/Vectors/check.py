@@ -6,6 +6,7 @@ import pathlib
 import sys
 
 import paths
+import superframes
 import shadowmesh as sm
 
 DIRECTORY = pathlib.Path(__file__).parent
@@ -365,6 +366,16 @@ def path_machines():
             check("order: " + entry["name"], delivered == step["delivered"])
 
 
+def joined_superframes():
+    for entry in load("superframes"):
+        receiver = superframes.Receiver()
+        frames = []
+        for content, outcome in zip(entry["slices"], entry["outcomes"]):
+            found = refusal(lambda: frames.extend(receiver.add(raw(content))))
+            check(f"superframes: {entry['name']}: {found}, expected {outcome}", found == outcome)
+        check("superframes: " + entry["name"], [frame.hex() for frame in frames] == entry["frames"])
+
+
 identities()
 parameters()
 for listed_handshake in load("handshakes"):
@@ -376,5 +387,6 @@ refusals()
 rotation_refusals()
 path_messages()
 path_machines()
+joined_superframes()
 print(f"{passed} passed, {failed} failed")
 sys.exit(1 if failed else 0)

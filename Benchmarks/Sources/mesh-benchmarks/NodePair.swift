@@ -21,7 +21,7 @@ final class NodePair {
                     identity: identities[index], peers: [identities[1 - index].id], relays: [],
                     parameters: .init(
                         sessionIndex: 0, mtu: 1_400, heartbeatIntervalSeconds: 15, keyRotationIntervalSeconds: 300,
-                        supportsDirect: false, resetToken: [])),
+                        supportsDirect: false, superframeKinds: 3, resetToken: [])),
                 entropy: .system, at: Instant(nanoseconds: 1_000_000_000))
         }
         (first, second) = (nodes[0], nodes[1])

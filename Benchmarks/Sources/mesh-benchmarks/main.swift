@@ -49,7 +49,7 @@ func records(_ identities: [Identity]) -> [Measurement] {
         }
         precondition(sum != 1)
     }
-    return [seal, open, header]
+    return [seal, open, header] + superframes(pair, rounds: operationCount / Superframes.segmentCount)
 }
 
 func window() -> Measurement {

@@ -11,6 +11,13 @@
 int cmesh_close(int descriptor);
 /// read(2): byte count, 0 at the end of a file.
 long cmesh_read(int descriptor, void *_Nonnull bytes, size_t byte_count);
+/// A part of a frame that lies in several places.
+typedef struct {
+    const void *_Nullable bytes;
+    size_t byte_count;
+} cmesh_piece;
+/// writev(2): byte count.
+long cmesh_write_pieces(int descriptor, const cmesh_piece *_Nonnull pieces, int count);
 /// write(2): byte count.
 long cmesh_write(int descriptor, const void *_Nonnull bytes, size_t byte_count);
 
@@ -44,8 +51,11 @@ int cmesh_unlink(const char *_Nonnull path);
 
 /// Opens /dev/net/tun close-on-exec and non-blocking.
 int cmesh_tun_open(void);
-/// TUNSETIFF with IFF_NO_PI and IFF_TUN_EXCL: EBUSY when an interface of that name exists.
-int cmesh_tun_attach(int descriptor, const char *_Nonnull name, int is_tap);
+/// TUNSETIFF with IFF_NO_PI and IFF_TUN_EXCL: EBUSY when an interface of that name exists. With `has_header`,
+/// IFF_VNET_HDR: each frame has a header of 10 bytes (linux/virtio_net.h) in front.
+int cmesh_tun_attach(int descriptor, const char *_Nonnull name, int is_tap, int has_header);
+/// TUNSETOFFLOAD: lets the kernel hand over frames without checksum, and TCP and UDP packets that are to be cut.
+int cmesh_tun_set_offloads(int descriptor, int checksum, int tcp, int udp);
 /// The index of an interface in the caller's network namespace.
 int cmesh_interface_index(const char *_Nonnull name);
 int cmesh_interface_set_mac(const char *_Nonnull name, const uint8_t *_Nonnull mac_6);
@@ -54,6 +64,8 @@ int cmesh_interface_set_mtu(const char *_Nonnull name, int mtu);
 int cmesh_interface_mtu(const char *_Nonnull name);
 int cmesh_interface_set_up(const char *_Nonnull name);
 int cmesh_interface_set_queue_length(const char *_Nonnull name, int packet_count);
+/// IFLA_GSO_MAX_SIZE over rtnetlink(7): the kernel cuts packets on the interface that are longer, before they are read.
+int cmesh_interface_set_gso_max(int index, uint32_t byte_count);
 /// RTM_NEWADDR over rtnetlink(7), IPv4 (4 bytes) or IPv6 (16 bytes); EEXIST when the address is there already.
 int cmesh_interface_add_address(int index, const uint8_t *_Nonnull address, int address_byte_count, int prefix_length);
 
@@ -88,6 +100,40 @@ int cmesh_descriptor_duplicate(int descriptor);
 int cmesh_datagrams_send(
     int descriptor, int is_version6, const uint8_t *_Nonnull bytes, const cmesh_datagram *_Nonnull datagrams,
     int count);
+
+/// Datagrams of one length to one address, back to back; only the last of several may be shorter.
+typedef struct {
+    uint8_t address[16];  // the first 4 bytes of version 4
+    uint32_t offset;
+    uint32_t byte_count;
+    uint16_t segment_byte_count;
+    uint16_t segment_count;
+    uint16_t port;
+} cmesh_segments;
+
+enum { CMESH_SEGMENTS_BATCH_MAX = 64, CMESH_RECEIVE_BATCH_MAX = 8 };
+
+/// What one receive gave: datagrams of one length from one address, back to back; the last may be shorter.
+typedef struct {
+    uint8_t address[16];
+    uint32_t byte_count;
+    uint16_t segment_byte_count;
+    uint16_t port;
+    uint16_t is_truncated;
+} cmesh_received;
+
+/// Whether the kernel knows UDP_SEGMENT: 0, or the negated errno.
+int cmesh_datagram_probe_segmentation(int descriptor);
+/// UDP_GRO: datagrams that came one after the other are received as one.
+int cmesh_datagram_set_receive_offload(int descriptor, int is_on);
+/// sendmmsg(2) of at most CMESH_SEGMENTS_BATCH_MAX messages, with UDP_SEGMENT where there are several datagrams in one:
+/// how many the kernel took, or the negated errno of the first.
+int cmesh_segments_send(
+    int descriptor, int is_version6, const uint8_t *_Nonnull bytes, const cmesh_segments *_Nonnull segments, int count);
+/// recvmmsg(2) without waiting, of at most CMESH_RECEIVE_BATCH_MAX messages, the one at index i to
+/// `bytes + i * slot_byte_count`: how many came, or a negated errno.
+int cmesh_segments_receive(
+    int descriptor, uint8_t *_Nonnull bytes, size_t slot_byte_count, cmesh_received *_Nonnull received, int count);
 
 // ---- rtnetlink ------------------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ extension NodeConfiguration {
         result.identity = reader.path("identity", in: root, default: result.identity) ?? result.identity
         result.passphraseFile = reader.path("passphrase_file", in: root)
         result.tap = tap(root, &reader)
+        result.offload = offload(root, &reader)
         result.relays = relays(root, &reader)
         result.afterDirect = reader.value("after_direct", in: root, .choice, default: result.afterDirect)
         result.peers = peers(root, &reader, peerIDOfPublicKey)
@@ -53,6 +54,17 @@ extension NodeConfiguration {
             reader.report(.conflict, at: reader.source(of: "tap.mtu"), "tap.mtu", message)
         }
         return tap
+    }
+
+    private static func offload(_ root: ConfigurationSection, _ reader: inout SettingsReader) -> Offload {
+        let section = reader.section("offload", in: root)
+        var offload = Offload()
+        offload.tapChecksum = reader.value("tap_checksum", in: section, .choice, default: offload.tapChecksum)
+        offload.tapTCP = reader.value("tap_tcp", in: section, .choice, default: offload.tapTCP)
+        offload.tapUDP = reader.value("tap_udp", in: section, .choice, default: offload.tapUDP)
+        offload.udpSend = reader.value("udp_send", in: section, .choice, default: offload.udpSend)
+        offload.udpReceive = reader.value("udp_receive", in: section, .choice, default: offload.udpReceive)
+        return offload
     }
 
     private static func relays(_ root: ConfigurationSection, _ reader: inout SettingsReader) -> [Relay] {

@@ -44,6 +44,28 @@ public struct NodeConfiguration: Sendable, Hashable {
         }
     }
 
+    /// What is left to the kernel, or taken from it, in larger units than frames.
+    public struct Offload: Sendable, Hashable {
+        /// Whether to use a feature.
+        public enum Use: String, Sendable, Hashable, CaseIterable {
+            /// Where the kernel has it.
+            case auto
+            /// Not.
+            case off
+        }
+
+        /// Frames of the TAP without checksum, and with `tapTCP` and `tapUDP` longer than its MTU.
+        public var tapChecksum = Use.auto
+        /// TCP packets of up to 60 KB from and to the TAP.
+        public var tapTCP = Use.auto
+        /// The same of UDP.
+        public var tapUDP = Use.auto
+        /// Several datagrams in one message to the kernel (UDP_SEGMENT).
+        public var udpSend = Use.auto
+        /// Several datagrams in one message from the kernel (UDP_GRO).
+        public var udpReceive = Use.auto
+    }
+
     /// A relay to connect to.
     public struct Relay: Sendable, Hashable {
         /// Where it is.
@@ -101,6 +123,8 @@ public struct NodeConfiguration: Sendable, Hashable {
     public var passphraseFile: String?
     /// The TAP device.
     public var tap: Tap
+    /// What of the kernel's offloads is used.
+    public var offload: Offload
     /// Relays, in the order of the file.
     public var relays: [Relay]
     /// What becomes of the connections to relays while every peer is reached directly.
@@ -123,6 +147,7 @@ public struct NodeConfiguration: Sendable, Hashable {
         mode = .auto
         identity = "/etc/shadowmesh/identity"
         tap = Tap()
+        offload = Offload()
         relays = []
         afterDirect = .auto
         peers = []

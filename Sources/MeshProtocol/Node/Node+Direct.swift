@@ -148,7 +148,7 @@ extension Node {
 
     /// Frames that waited for their turn while their sender changed its path: take them after each `open`, behind the
     /// frame it returned, and after `handleTimeout`.
-    public mutating func takeReleasedFrames() -> [(peer: PeerIndex, bytes: [UInt8])] {
+    public mutating func takeReleasedFrames() -> [ReleasedFrame] {
         guard !context.released.isEmpty else { return [] }
         defer { context.released = [] }
         return context.released

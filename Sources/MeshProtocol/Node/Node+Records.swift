@@ -1,15 +1,15 @@
 public import MeshBase
 internal import MeshCrypto
-internal import MeshWire
+public import MeshWire
 
 extension Node {
     /// Opens a record in place. Throws `RecordRefusal`, which is counted.
     ///
-    /// - Returns: the peer and the place of its frame in `record`; `nil` when the record was control or its frame has to
-    ///   wait. Call `takeReleasedFrames` next.
+    /// - Returns: the peer, and the place of its frame or slice of a superframe (`kind` says which) in `record`; `nil` when
+    ///   the record was control or its frame has to wait. Call `takeReleasedFrames` next.
     public mutating func open(
         _ record: inout MutableRawSpan, by carrier: CarrierID, at now: Instant, actions: inout [NodeAction]
-    ) throws(RecordRefusal) -> (peer: PeerIndex, frame: Range<Int>)? {
+    ) throws(RecordRefusal) -> (peer: PeerIndex, frame: Range<Int>, kind: ContentKind)? {
         do throws(RecordRefusal) {
             return try openCounted(&record, by: carrier, at: now, actions: &actions)
         } catch {
@@ -20,7 +20,7 @@ extension Node {
 
     mutating func openCounted(
         _ record: inout MutableRawSpan, by carrier: CarrierID, at now: Instant, actions: inout [NodeAction]
-    ) throws(RecordRefusal) -> (peer: PeerIndex, frame: Range<Int>)? {
+    ) throws(RecordRefusal) -> (peer: PeerIndex, frame: Range<Int>, kind: ContentKind)? {
         let header: RecordHeader
         do throws(WireError) { header = try RecordHeader(parsing: record.bytes) } catch { throw .malformed }
         guard let index = context.indices.owner(of: header.receiverIndex) else {
@@ -39,7 +39,7 @@ extension Node {
             settle(index, &out, at: now, actions: &actions)
             settleRelays(at: now, actions: &actions)
         }
-        return frame.map { (index, $0) }
+        return frame.map { (index, $0.content, $0.kind) }
     }
 
     /// Whether it is a connection of which nothing is known yet.
@@ -98,6 +98,23 @@ extension Node {
     public mutating func sealSlice(
         _ index: Int, of cut: FrameCut, to peer: PeerIndex, in record: inout MutableRawSpan, at now: Instant
     ) -> Int? { peers[peer].seal(cut.slice(index), in: &record, context: &context, at: now) }
+
+    /// Bytes of the longest record with a slice of a superframe that goes to the peer now; `nil` when it does not join
+    /// superframes of this kind.
+    public func superframeRecordByteCountMax(of peer: PeerIndex, _ kind: SuperframeKinds) -> Int? {
+        peers[peer].superframeRecordByteCountMax(kind)
+    }
+
+    /// The number for a superframe to the peer that is about to be cut; `nil` when there is no session.
+    public mutating func nextSuperframeNumber(of peer: PeerIndex) -> UInt8? { peers[peer].nextSuperframeNumber() }
+
+    /// Seals the slice whose headers and segments, `byteCount` bytes, lie at `Session.superframeHeadersOffset` of `record`,
+    /// in place.
+    ///
+    /// - Returns: the record's byte count; `nil` when there is no session with the peer. Allocates nothing.
+    public mutating func sealSuperframeSlice(
+        _ slice: SuperframeSlice, byteCount: Int, to peer: PeerIndex, in record: inout MutableRawSpan, at now: Instant
+    ) -> Int? { peers[peer].seal(slice, byteCount: byteCount, in: &record, context: &context, at: now) }
 
     /// Sends a ping to the peer. Returns `false` when there is no session or no carrier.
     public mutating func ping(

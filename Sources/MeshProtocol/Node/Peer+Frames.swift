@@ -5,11 +5,13 @@ internal import MeshWire
 extension Peer {
     /// Delivers, or holds, a frame or slice. Throws `RecordRefusal.malformedContent`.
     ///
-    /// - Returns: whether `content` is a frame that may be delivered at once.
+    /// - Returns: whether `content` is a frame, or slice of a superframe, that may be delivered at once.
     mutating func order(
-        _ content: RawSpan, isSlice: Bool, header: RecordHeader, place: Int, context: inout PeerContext, at now: Instant
+        _ content: RawSpan, kind: ContentKind, header: RecordHeader, place: Int, context: inout PeerContext,
+        at now: Instant
     ) throws(RecordRefusal) -> Bool {
         if sessions[place].order.mayDeliver(generation: header.pathGeneration) {
+            let isSlice = kind == .frameSlice
             // What this record sets free comes after it, also when it is refused itself.
             let free = sessions[place].order.advance()
             var refusal: RecordRefusal?
@@ -22,15 +24,15 @@ extension Peer {
             if let refusal { throw refusal }
             return !isSlice
         }
-        let held = FrameOrder.Content(isSlice: isSlice, bytes: content.copy(0..<content.byteCount))
+        let held = FrameOrder.Content(kind: kind, bytes: content.copy(0..<content.byteCount))
         guard context.hold(held.bytes) else {
             deliver(
                 sessions[place].order.skip(to: header.pathGeneration), place: place, context: &context, at: now)
             _ = sessions[place].order.mayDeliver(generation: header.pathGeneration)
-            if isSlice {
+            if kind == .frameSlice {
                 try join(content, place: place, context: &context, at: now)
             } else {
-                context.released.append((index, held.bytes))
+                context.released.append(ReleasedFrame(peer: index, kind: kind, bytes: held.bytes))
             }
             return false
         }
@@ -44,7 +46,9 @@ extension Peer {
         _ slice: RawSpan, place: Int, context: inout PeerContext, at now: Instant
     ) throws(RecordRefusal) {
         do throws(WireError) {
-            if let frame = try sessions[place].assembly.add(slice, at: now) { context.released.append((index, frame)) }
+            if let frame = try sessions[place].assembly.add(slice, at: now) {
+                context.released.append(ReleasedFrame(peer: index, kind: .frame, bytes: frame))
+            }
         } catch { throw .malformedContent }
     }
 
@@ -55,11 +59,11 @@ extension Peer {
         for content in contents {
             let bytes = content.bytes
             context.free(bytes)
-            if content.isSlice {
+            if content.kind == .frameSlice {
                 // Nothing is left to refuse: its record was taken long ago. The assembly counts the frame as dropped.
                 try? join(bytes.span.rawBytes, place: place, context: &context, at: now)
             } else {
-                context.released.append((index, bytes))
+                context.released.append(ReleasedFrame(peer: index, kind: content.kind, bytes: bytes))
             }
         }
     }

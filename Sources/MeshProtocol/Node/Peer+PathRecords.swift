@@ -39,7 +39,7 @@ extension Peer {
             case .poll: received(try PathPoll(parsing: content), place: place, by: carrier, at: now, actions: &actions)
             case .pollAnswer:
                 received(try PathPollAnswer(parsing: content), context: &context, at: now, actions: &actions)
-            case .frame, .frameSlice, .streamSegment, .streamAcknowledgement, .ping, .pong: break
+            case .frame, .frameSlice, .superframeSlice, .streamSegment, .streamAcknowledgement, .ping, .pong: break
             }
             perform(steps, place, at: now, actions: &actions)
         } catch { throw .malformedContent }
@@ -111,7 +111,7 @@ extension Peer {
             switch kind {
             case .pathChallenge, .pathAnswer, .pollAnswer: false
             case .pathEnd: isDeadEnd
-            case .frame, .frameSlice, .streamSegment, .streamAcknowledgement, .ping, .pong, .poll: true
+            case .frame, .frameSlice, .superframeSlice, .streamSegment, .streamAcknowledgement, .ping, .pong, .poll: true
             }
         let previous = sessions[place].arrivals.remotePath
         sessions[place].arrivals.note(

@@ -83,7 +83,7 @@ extension Peer {
         if context.usesDatagrams, context.parameters.supportsDirect, sessions[place].remoteParameters.supportsDirect {
             var made = PathProber(
                 largestRecordByteCount: min(
-                    Int(context.parameters.mtu) + PeerPaths.frameOverheadByteCount + Session.frameOverheadByteCount,
+                    Int(context.parameters.mtu) + PeerPaths.recordOverheadByteCount,
                     context.datagramByteCountMax),
                 allowsLoopback: context.allowsLoopback)
             _ = made.name(sessions[place].remoteCandidates ?? sessions[place].remoteParameters.candidates)

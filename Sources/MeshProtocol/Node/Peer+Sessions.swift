@@ -57,7 +57,7 @@ extension Peer {
         _ record: inout MutableRawSpan, header: RecordHeader, by carrier: CarrierID, context: inout PeerContext,
         at now: Instant,
         actions: inout [PeerAction]
-    ) throws(RecordRefusal) -> Range<Int>? {
+    ) throws(RecordRefusal) -> (kind: ContentKind, content: Range<Int>)? {
         guard let place = sessions.firstIndex(where: { $0.localIndex == header.receiverIndex }) else {
             throw .unknownSession
         }
@@ -92,9 +92,8 @@ extension Peer {
         if rotated { actions.append(.event(.rotated(index, epoch: sessions[place].epoch))) }
         if kind.isFrame {
             let isWhole = try order(
-                record.bytes.extracting(content), isSlice: kind == .frameSlice, header: header, place: place,
-                context: &context, at: now)
-            return isWhole ? content : nil
+                record.bytes.extracting(content), kind: kind, header: header, place: place, context: &context, at: now)
+            return isWhole ? (kind, content) : nil
         }
         if kind.isPathControl {
             try received(
@@ -284,6 +283,42 @@ extension Peer {
         slice.writeHeader(to: &record, at: Session.contentOffset)
         let recordByteCount = sessions[place].seal(
             .frameSlice, contentByteCount: FrameSlice.headerByteCount + slice.range.count, in: &record, at: now)
+        sealed(record.bytes.extracting(0..<recordByteCount), context: &context, at: now)
+        return recordByteCount
+    }
+
+    /// Whether the peer joins superframes of a kind, and how long records with their slices may be: not longer than any
+    /// path takes while the path in use is in doubt, for copies go by others.
+    func superframeRecordByteCountMax(_ kind: SuperframeKinds) -> Int? {
+        guard let place = sendingSession,
+            SuperframeKinds(rawValue: sessions[place].remoteParameters.superframeKinds).isSuperset(of: kind)
+        else { return nil }
+        if let byteCount = paths.recordByteCountMax { return byteCount }
+        return paths.liveness?.suspicion == nil ? Self.streamRecordByteCountMax : PathSizeSearch.baseByteCount
+    }
+
+    /// Records on a connection: long enough that the fixed costs of a record are gone, and short enough that a ping does
+    /// not wait behind one for long.
+    static let streamRecordByteCountMax = 16 * 1024
+
+    /// The number for a superframe that is about to be cut; `nil` when there is no session.
+    mutating func nextSuperframeNumber() -> UInt8? {
+        guard let place = sendingSession else { return nil }
+        return sessions[place].nextSuperframeNumber()
+    }
+
+    /// Seals the slice whose headers and segments, `byteCount` bytes, lie at `Session.superframeHeadersOffset` of `record`,
+    /// in place.
+    ///
+    /// - Returns: the record's byte count; `nil` when there is no session.
+    mutating func seal(
+        _ slice: SuperframeSlice, byteCount: Int, in record: inout MutableRawSpan, context: inout PeerContext,
+        at now: Instant
+    ) -> Int? {
+        guard let place = sendingSession else { return nil }
+        slice.writeHeader(to: &record, at: Session.contentOffset)
+        let recordByteCount = sessions[place].seal(
+            .superframeSlice, contentByteCount: SuperframeSlice.headerByteCount + byteCount, in: &record, at: now)
         sealed(record.bytes.extracting(0..<recordByteCount), context: &context, at: now)
         return recordByteCount
     }

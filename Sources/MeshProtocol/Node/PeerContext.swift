@@ -19,7 +19,7 @@ struct PeerContext: Sendable {
     /// Where the other ends of direct connections are.
     var remoteEndpoints: [UInt64: Endpoint] = [:]
     /// Frames that may be delivered, in order, and their peers.
-    var released: [(peer: PeerIndex, bytes: [UInt8])] = []
+    var released: [ReleasedFrame] = []
     /// Bytes of frames that wait for their turn, of all peers.
     private(set) var heldByteCount = 0
     /// DESIGN section 7: 1 s of 134 Mbit/s.

@@ -22,11 +22,11 @@ package struct FrameOrder: Sendable {
 
     /// The content of a record: a frame, or a slice of one.
     package struct Content: Sendable {
-        package var isSlice: Bool
+        package var kind: ContentKind
         package var bytes: [UInt8]
 
-        package init(isSlice: Bool, bytes: [UInt8]) {
-            self.isSlice = isSlice
+        package init(kind: ContentKind, bytes: [UInt8]) {
+            self.kind = kind
             self.bytes = bytes
         }
     }

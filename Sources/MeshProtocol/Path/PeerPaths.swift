@@ -14,8 +14,10 @@ internal import MeshWire
 struct PeerPaths: Sendable {
     private static let hysteresisNanosecondsMin: UInt64 = 5_000_000
     private static let version6BonusNanoseconds: UInt64 = 3_000_000
-    /// DESIGN section 7: a tag of 802.1Q and the Ethernet header come on top of the TAP's MTU.
-    static let frameOverheadByteCount = 14 + 4
+    /// What a record adds to the TAP's MTU at most: an Ethernet header (14) and a superframe's slice, or a tag of 802.1Q (4)
+    /// more and a frame, which is a byte less. With an MTU of 1,400 an Ethernet of 1,500 still carries it over IPv6.
+    static let recordOverheadByteCount = max(
+        14 + Session.superframeOverheadByteCount, 14 + 4 + Session.frameOverheadByteCount)
     /// A path that died this soon after it was taken is blocked for a while, longer each time.
     private static let shortLifeMilliseconds: UInt64 = 10_000
     private static let blockedMillisecondsMin: UInt64 = 5_000

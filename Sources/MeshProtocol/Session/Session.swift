@@ -52,6 +52,7 @@ public struct Session: Sendable {
     private(set) var pathGeneration: UInt8 = 0
     private var generationFrameCount: UInt64 = 0
     var slicedFrameCount: UInt32 = 0
+    var superframeCount: UInt8 = 0
     /// Puts the peer's frames in order while it changes its path.
     var order = FrameOrder()
     /// Joins the peer's sliced frames.
@@ -143,7 +144,7 @@ public struct Session: Sendable {
     /// nothing about the session.
     private static func asksForAnswer(_ kind: ContentKind) -> Bool {
         switch kind {
-        case .frame, .frameSlice, .streamSegment, .ping: true
+        case .frame, .frameSlice, .superframeSlice, .streamSegment, .ping: true
         case .pong, .streamAcknowledgement, .pathEnd, .pathChallenge, .pathAnswer, .poll, .pollAnswer: false
         }
     }
@@ -213,7 +214,8 @@ public struct Session: Sendable {
     ) throws(RecordRefusal) {
         do throws(WireError) {
             switch kind {
-            case .frame, .frameSlice, .pathEnd, .pathChallenge, .pathAnswer, .poll, .pollAnswer: return
+            case .frame, .frameSlice, .superframeSlice, .pathEnd, .pathChallenge, .pathAnswer, .poll, .pollAnswer:
+                return
             case .ping:
                 let probe = try Probe(parsing: content)
                 actions.append(.send(sealed(.pong, probe.bytes, at: now)))

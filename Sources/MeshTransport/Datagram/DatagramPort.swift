@@ -1,5 +1,5 @@
 public import MeshBase
-import MeshLinux
+public import MeshLinux
 public import NIOCore
 
 /// The UDP port of a node: one socket of each address family, on the same port where possible, on one event loop.
@@ -20,6 +20,9 @@ public final class DatagramPort: Sendable {
         /// Bytes asked for each of the kernel's buffers of each socket, as far as it grants them. Default 7 MiB: 56 ms at
         /// 1 Gbit/s, what a busy machine may keep the event loop from running.
         public var bufferByteCount = 7 << 20
+
+        /// Whether somebody else reads the sockets: what is STUN of it comes back by ``receivedElsewhere(_:from:)``.
+        public var isReadElsewhere = false
 
         /// Makes the default options.
         public init() {}
@@ -58,7 +61,7 @@ public final class DatagramPort: Sendable {
         return eventLoop.flatSubmit {
             let core = DatagramPortCore(sockets: pair, eventLoop: eventLoop, handlers: handlers)
             let port = DatagramPort(core: core)
-            return core.startReading().map { port }
+            return options.isReadElsewhere ? eventLoop.makeSucceededFuture(port) : core.startReading().map { port }
         }
     }
 
@@ -72,6 +75,19 @@ public final class DatagramPort: Sendable {
 
     /// Hands everything sent so far to the kernel.
     public func flush() { core.value.flush() }
+
+    /// The sockets, for whoever reads them or sends by them as well.
+    public var sockets: (version4: (any SegmentSocket)?, version6: (any SegmentSocket)?) {
+        (core.value.version4, core.value.version6)
+    }
+
+    /// Whether a datagram is STUN's, and none of a peer's.
+    public static func isStun(_ datagram: RawSpan) -> Bool { StunTransactions.isStun(datagram) }
+
+    /// Takes a datagram of STUN's that came by one of the sockets and was read elsewhere.
+    public func receivedElsewhere(_ datagram: [UInt8], from remote: Endpoint) {
+        core.value.received(ByteBuffer(bytes: datagram), from: remote)
+    }
 
     /// What the port has done so far.
     public var counters: DatagramCounters { core.value.counters }

@@ -3,9 +3,10 @@ import MeshBase
 import MeshLinux
 
 /// A bound socket that a class may hold.
-final class BoundDatagramSocket: Sendable {
+final class BoundDatagramSocket: SegmentSocket {
     let socket: DatagramSocket
     var localPort: UInt16 { socket.localPort }
+    var segmentDescriptor: CInt { socket.number }
 
     init(_ socket: consuming DatagramSocket) { self.socket = socket }
 }

@@ -26,7 +26,7 @@ final class WebSocketChannelHandler: ChannelInboundHandler {
     private let countClosed: (CloseReason) -> Void
     private var context: ChannelHandlerContext?
     private var connection: WebSocketConnection?
-    private var phase = Phase.open
+    private var phase = Phase.open { didSet { publish() } }
     private var closeReason: CloseReason?
     private var failure: String?
 
@@ -100,14 +100,18 @@ extension WebSocketChannelHandler {
         guard let context, unflushedByteCount > 0 else { return }
         unflushedByteCount = 0
         context.flush()
+        publish()
         awaitDrain()
     }
+
+    private func publish() { connection?.publish(isOpen: isOpen, bufferedByteCount: bufferedByteCount) }
 
     private func awaitDrain() {
         guard !isAwaitingDrain, phase != .closed, socketEnd.bufferedByteCount > 0 else { return }
         isAwaitingDrain = true
         socketEnd.whenWritten { [self] in
             isAwaitingDrain = false
+            publish()
             guard phase == .open else { return }
             announce { $0.handlers.drained($1) }
             awaitDrain()

@@ -4,7 +4,8 @@ import Synchronization
 
 /// One WebSocket connection over TLS, client or server side, carrying binary messages.
 ///
-/// The constants may be read anywhere; all else must be called on ``eventLoop`` and traps elsewhere.
+/// The constants, ``isOpen``, ``bufferedByteCount`` and ``makeMessageBuffer(capacity:)`` may be used anywhere; all else must
+/// be called on ``eventLoop`` and traps elsewhere.
 public final class WebSocketConnection: Sendable {
     /// Bytes to leave free before a message's first byte so that `send` can put the frame header there without a copy.
     public static let headroomByteCount = WebSocketFrameHeader.byteCountMax
@@ -22,6 +23,9 @@ public final class WebSocketConnection: Sendable {
     /// The event loop on which everything of this connection happens.
     public let eventLoop: any EventLoop
     private let core: NIOLoopBound<WebSocketChannelHandler>
+    /// What other threads see of the handler's state.
+    private let isOpenElsewhere = Atomic<Bool>(true)
+    private let bufferedByteCountElsewhere = Atomic<Int>(0)
 
     init(
         core: WebSocketChannelHandler, eventLoop: any EventLoop, remoteEndpoint: Endpoint, localEndpoint: Endpoint,
@@ -39,10 +43,21 @@ public final class WebSocketConnection: Sendable {
     public var isWritable: Bool { core.value.isWritable }
 
     /// Whether messages can still be sent.
-    public var isOpen: Bool { core.value.isOpen }
+    public var isOpen: Bool {
+        eventLoop.inEventLoop ? core.value.isOpen : isOpenElsewhere.load(ordering: .relaxed)
+    }
 
-    /// Bytes accepted by `send` and not yet written to the socket, with the TLS and frame overhead of what was flushed.
-    public var bufferedByteCount: Int { core.value.bufferedByteCount }
+    /// Bytes accepted by `send` and not yet written to the socket, with the TLS and frame overhead of what was flushed. On
+    /// other threads than the event loop's: as many as after the last flush, until those were written.
+    public var bufferedByteCount: Int {
+        eventLoop.inEventLoop ? core.value.bufferedByteCount : bufferedByteCountElsewhere.load(ordering: .relaxed)
+    }
+
+    /// Tells other threads how it stands.
+    func publish(isOpen: Bool, bufferedByteCount: Int) {
+        isOpenElsewhere.store(isOpen, ordering: .relaxed)
+        bufferedByteCountElsewhere.store(bufferedByteCount, ordering: .relaxed)
+    }
 
     /// An empty buffer with the headroom that lets `send` work in place.
     public func makeMessageBuffer(capacity: Int) -> ByteBuffer {

@@ -84,16 +84,18 @@ public enum ContentKind: UInt8, Sendable, CaseIterable {
     case poll = 0x0A
     /// Answers a poll.
     case pollAnswer = 0x0B
+    /// Segments of a superframe, or one TCP or UDP packet whose checksum is not filled in.
+    case superframeSlice = 0x0C
 
     /// Whether the content is about paths and not about the session.
     public var isPathControl: Bool {
         switch self {
         case .pathEnd, .pathChallenge, .pathAnswer, .poll, .pollAnswer: true
-        case .frame, .frameSlice, .streamSegment, .streamAcknowledgement, .ping, .pong: false
+        case .frame, .frameSlice, .superframeSlice, .streamSegment, .streamAcknowledgement, .ping, .pong: false
         }
     }
 
     /// Whether the content is a frame or a part of one: what END, POLL_ANSWER and the order count.
     @inlinable
-    public var isFrame: Bool { self == .frame || self == .frameSlice }
+    public var isFrame: Bool { self == .frame || self == .frameSlice || self == .superframeSlice }
 }

@@ -14,4 +14,5 @@ import Testing
     @Suite struct ServiceTests {}
     @Suite struct LyingRelayTests {}
     @Suite struct EdgeTests {}
+    @Suite struct OffloadTests {}
 }

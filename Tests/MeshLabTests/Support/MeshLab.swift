@@ -228,9 +228,11 @@ final class MeshLab {
         }
     }
 
-    /// Relay and the named nodes, each a peer of every other, all with sessions; and sites where nothing runs.
+    /// Relay and the named nodes, each a peer of every other, all with sessions; and sites where nothing runs. `each`:
+    /// settings of one node.
     static func mesh(
-        of nodes: [String], relays: [String] = ["relay"], bystanders: [String] = [], more: String = ""
+        of nodes: [String], relays: [String] = ["relay"], bystanders: [String] = [], each: [String: String] = [:],
+        more: String = ""
     ) throws -> (
         lab: MeshLab, relays: [Daemon], nodes: [Daemon]
     ) {
@@ -241,7 +243,8 @@ final class MeshLab {
             let relays = try relays.map { try lab.relay($0) }
             for node in nodes {
                 let peers = zip(nodes, ids).filter { $0.0 != node }.map { Peer(name: $0.0, id: $0.1) }
-                try lab.configure(node, relays: relayIDs, peers: peers, more: more)
+                let settings = [more, each[node] ?? ""].filter { !$0.isEmpty }.joined(separator: "\n")
+                try lab.configure(node, relays: relayIDs, peers: peers, more: settings)
             }
             let daemons = try nodes.map { try lab.up($0) }
             for node in nodes { try lab.waitEstablished(node) }

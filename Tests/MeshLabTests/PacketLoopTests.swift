@@ -5,85 +5,62 @@ import MeshLinux
 import Synchronization
 import Testing
 
-@Suite struct TapReaderTests {
-    @Test(.enabledForRoot) func aPingThroughTheTAPIsAnswered() throws {
+@Suite struct PacketLoopTests {
+    @Test(.enabledForRoot, arguments: [TapOffloads.none, .all])
+    func aPingThroughTheTAPIsAnswered(offloads: TapOffloads) throws {
         try inNewNetworkNamespace { () throws in
-            let port = try TapPort(.testDevice())
+            let port = try TapPort(.testDevice(offloads))
             let writer = TapWriter(port: port)
             let host = EchoHost(address: [10, 9, 0, 2])
-            let reader = try TapReader(port: port) { batch in
-                batch.forEachFrame { frame in
-                    if let answer = host.answer(frame) { writer.write(answer.span.rawBytes) }
+            let loop = try PacketLoop(port: port) { buffers in
+                buffers.frames.forEachFrame { frame, _ in
+                    if let answer = host.answer(frame.bytes) { writer.write(answer.span.rawBytes) }
                 }
             }
             let ping = try shell("ping -c 3 -i 0.01 -W 5 -s 1300 10.9.0.2")
             #expect(ping.output.contains("3 received"), "\(ping.output)")
             #expect(writer.counters.frameCount >= 4)
             #expect(writer.counters.droppedCount == 0)
-            #expect(reader.counters.frameCount >= 4)
-            reader.stop()
+            #expect(try waitUntil { loop.counters.readFrameCount >= 4 })
+            loop.stop()
         }
     }
 
-    @Test(.enabledForRoot) func heldBatchesStopTheReadingAndCompletedOnesResumeIt() throws {
+    @Test(.enabledForRoot) func aTurnTakesNoMoreThanABatchAndNothingIsLost() throws {
         try inNewNetworkNamespace { () throws in
             let port = try TapPort(.testDevice())
-            let held = Mutex<[FrameBatch]>([])
-            let reader = try TapReader(port: port, batchesOutstandingMax: 2) { batch in
-                held.withLock { $0.append(batch) }
+            let sizes = Mutex<[Int]>([])
+            let gate = Gate()
+            let loop = try PacketLoop(port: port) { buffers in
+                sizes.withLock { $0.append(buffers.frames.frameCount) }
+                gate.wait()
             }
             let sender = try FrameSender()
-            #expect(try waitUntil { sender.send(count: 1) && reader.counters.starvationCount == 1 })
-            #expect(held.withLock { $0.count } == 2)
+            #expect(try waitUntil { sender.send(count: 1) && sizes.withLock { !$0.isEmpty } })
             // More than fit a batch (64), fewer than fit the kernel's queue (1,000).
             sender.send(count: 200)
-            let before = reader.counters
-            #expect(before.batchCount == 2)
-            held.withLock { $0 }.first?.complete()
-            #expect(try waitUntil { reader.counters.batchCount == 3 })
-            let newest = try #require(held.withLock { $0.last })
-            #expect(newest.frameCount == 64)
-            var shown = 0
-            newest.forEachFrame { frame in shown += frame.byteCount }
-            #expect(shown == newest.byteCount)
-            reader.stop()
-            // Letting go of a batch is completing it; after the end that must do no harm.
-            held.withLock { $0.removeAll() }
+            let before = sizes.withLock { $0.reduce(0, +) }
+            gate.open()
+            #expect(try waitUntil { sizes.withLock { $0.reduce(0, +) } >= before + 200 })
+            #expect(sizes.withLock { $0.max() } == 64)
+            loop.stop()
         }
     }
 
-    @Test(.enabledForRoot) func completingABatchWhileItIsShownIsSafe() throws {
+    @Test(.enabledForRoot) func aDeletedInterfaceEndsTheLoopAndWritesFail() throws {
         try inNewNetworkNamespace { () throws in
             let port = try TapPort(.testDevice())
-            let shown = Atomic<Int>(0)
-            let reader = try TapReader(port: port, batchesOutstandingMax: 1) { batch in
-                batch.forEachFrame { _ in
-                    batch.complete()
-                    shown.add(1, ordering: .relaxed)
-                }
-                batch.forEachFrame { _ in Issue.record("a complete batch shows no frames") }
-            }
-            let sender = try FrameSender()
-            sender.send(count: 500)
-            #expect(try waitUntil { shown.load(ordering: .relaxed) >= 500 })
-            reader.stop()
-        }
-    }
-
-    @Test(.enabledForRoot) func aDeviceDeletedFromOutsideEndsTheReaderWithTheReason() throws {
-        try inNewNetworkNamespace { () throws in
-            let port = try TapPort(.testDevice())
-            let end = Mutex<TapReader.End?>(nil)
-            let reader = try TapReader(port: port, onBatch: { _ in }, onEnd: { value in end.withLock { $0 = value } })
-            #expect(try shell("ip link delete chr-001").status == 0)
-            #expect(try waitUntil { end.withLock { $0 } != nil })
-            guard case .failed(let error) = end.withLock({ $0 }) else {
-                Issue.record("the reader ended without a failure")
+            let end = Mutex<PacketLoop.End?>(nil)
+            let loop = try PacketLoop(port: port, onTurn: { _ in }, onEnd: { value in end.withLock { $0 = value } })
+            #expect(try shell("ip link del chr-001").status == 0)
+            #expect(try waitUntil { end.withLock { $0 != nil } })
+            guard case .failed(let error) = try #require(end.withLock { $0 }) else {
+                Issue.record("the loop was not stopped")
                 return
             }
             #expect(error.errno == EBADFD)
             #expect(error.description.contains("deleted from outside"))
-            reader.stop()
+            loop.stop()
             let writer = TapWriter(port: port)
             #expect(!writer.writeZeros(60))
             #expect(writer.counters.droppedOther == 1)
@@ -110,23 +87,35 @@ import Testing
         try inNewNetworkNamespace { () throws in
             let port = try TapPort(.testDevice())
             let ends = Atomic<Int>(0)
-            let reader = try TapReader(port: port, onBatch: { _ in }) { end in
+            let loop = try PacketLoop(port: port, onTurn: { _ in }) { end in
                 #expect(end == .stopped)
                 ends.add(1, ordering: .relaxed)
             }
-            reader.stop()
-            reader.stop()
+            loop.stop()
+            loop.stop()
             #expect(ends.load(ordering: .relaxed) == 1)
         }
     }
 }
 
+extension PacketLoop {
+    /// A loop without sockets.
+    fileprivate convenience init(
+        port: TapPort, onTurn: @escaping @Sendable (Buffers) -> Void,
+        onEnd: @escaping @Sendable (End) -> Void = { _ in }
+    ) throws(SystemCallError) {
+        try self.init(
+            port: port, sources: [], segments: SegmentBatch(socket4: nil, socket6: nil, usesSegmentation: false),
+            onTurn: onTurn, onEnd: onEnd)
+    }
+}
+
 extension TapDevice {
     /// chr-001 with 10.9.0.1/24 and no IPv6, whose own frames would be uncalled for.
-    fileprivate static func testDevice() throws -> TapDevice {
+    fileprivate static func testDevice(_ offloads: TapOffloads = .none) throws -> TapDevice {
         _ = try shell("sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
         let address = try #require(InterfaceAddress(text: "10.9.0.1/24"))
-        return try TapDevice(.init(addresses: [address]))
+        return try TapDevice(.init(addresses: [address], offloads: offloads))
     }
 }
 
@@ -134,6 +123,15 @@ extension TapWriter {
     fileprivate func writeZeros(_ byteCount: Int) -> Bool {
         write([UInt8](repeating: 0, count: byteCount).span.rawBytes)
     }
+}
+
+/// Keeps one thread until it is opened.
+private final class Gate: Sendable {
+    private let isOpen = Atomic<Bool>(false)
+
+    func wait() { while !isOpen.load(ordering: .acquiring) { usleep(1_000) } }
+
+    func open() { isOpen.store(true, ordering: .releasing) }
 }
 
 /// Sends UDP datagrams to 10.9.0.2, whose MAC address is known to the kernel, so each is one frame of the TAP.

@@ -1,0 +1,121 @@
+#include "CMeshLinux.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+// linux/udp.h has them besides a struct that netinet/udp.h has as well.
+enum { LEVEL_UDP = 17, OPTION_UDP_SEGMENT = 103, OPTION_UDP_GRO = 104 };
+
+int cmesh_datagram_probe_segmentation(int descriptor) {
+    int value = 0;
+    socklen_t length = sizeof value;
+    return getsockopt(descriptor, LEVEL_UDP, OPTION_UDP_SEGMENT, &value, &length) < 0 ? -errno : 0;
+}
+
+int cmesh_datagram_set_receive_offload(int descriptor, int is_on) {
+    return setsockopt(descriptor, LEVEL_UDP, OPTION_UDP_GRO, &is_on, sizeof is_on) < 0 ? -errno : 0;
+}
+
+static socklen_t filled(struct sockaddr_in6 *storage, const cmesh_segments *segments, int is_version6) {
+    memset(storage, 0, sizeof *storage);
+    if (is_version6) {
+        storage->sin6_family = AF_INET6;
+        storage->sin6_port = htons(segments->port);
+        memcpy(&storage->sin6_addr, segments->address, 16);
+        return sizeof *storage;
+    }
+    struct sockaddr_in *version4 = (struct sockaddr_in *)storage;
+    version4->sin_family = AF_INET;
+    version4->sin_port = htons(segments->port);
+    memcpy(&version4->sin_addr, segments->address, 4);
+    return sizeof *version4;
+}
+
+typedef union {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr header;
+} control_message;
+
+int cmesh_segments_send(
+    int descriptor, int is_version6, const uint8_t *bytes, const cmesh_segments *segments, int count) {
+    struct mmsghdr messages[CMESH_SEGMENTS_BATCH_MAX];
+    struct iovec contents[CMESH_SEGMENTS_BATCH_MAX];
+    struct sockaddr_in6 targets[CMESH_SEGMENTS_BATCH_MAX];
+    control_message controls[CMESH_SEGMENTS_BATCH_MAX];
+    if (count > CMESH_SEGMENTS_BATCH_MAX) count = CMESH_SEGMENTS_BATCH_MAX;
+    for (int index = 0; index < count; index++) {
+        contents[index].iov_base = (void *)(bytes + segments[index].offset);
+        contents[index].iov_len = segments[index].byte_count;
+        struct msghdr *message = &messages[index].msg_hdr;
+        memset(message, 0, sizeof *message);
+        message->msg_iov = &contents[index];
+        message->msg_iovlen = 1;
+        message->msg_name = &targets[index];
+        message->msg_namelen = filled(&targets[index], &segments[index], is_version6);
+        if (segments[index].segment_count < 2) continue;
+        message->msg_control = &controls[index];
+        message->msg_controllen = CMSG_SPACE(sizeof(uint16_t));
+        struct cmsghdr *header = CMSG_FIRSTHDR(message);
+        header->cmsg_level = LEVEL_UDP;
+        header->cmsg_type = OPTION_UDP_SEGMENT;
+        header->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+        memcpy(CMSG_DATA(header), &segments[index].segment_byte_count, sizeof(uint16_t));
+    }
+    int result;
+    do {
+        result = sendmmsg(descriptor, messages, (unsigned int)count, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (result < 0 && errno == EINTR);
+    return result < 0 ? -errno : result;
+}
+
+static void note_sender(cmesh_received *received, const struct sockaddr_in6 *sender) {
+    memset(received->address, 0, sizeof received->address);
+    if (sender->sin6_family == AF_INET6) {
+        memcpy(received->address, &sender->sin6_addr, 16);
+        received->port = ntohs(sender->sin6_port);
+    } else {
+        const struct sockaddr_in *version4 = (const struct sockaddr_in *)sender;
+        memcpy(received->address, &version4->sin_addr, 4);
+        received->port = ntohs(version4->sin_port);
+    }
+}
+
+int cmesh_segments_receive(
+    int descriptor, uint8_t *bytes, size_t slot_byte_count, cmesh_received *received, int count) {
+    struct mmsghdr messages[CMESH_RECEIVE_BATCH_MAX];
+    struct iovec contents[CMESH_RECEIVE_BATCH_MAX];
+    struct sockaddr_in6 senders[CMESH_RECEIVE_BATCH_MAX];
+    control_message controls[CMESH_RECEIVE_BATCH_MAX];
+    if (count > CMESH_RECEIVE_BATCH_MAX) count = CMESH_RECEIVE_BATCH_MAX;
+    for (int index = 0; index < count; index++) {
+        contents[index].iov_base = bytes + (size_t)index * slot_byte_count;
+        contents[index].iov_len = slot_byte_count;
+        struct msghdr *message = &messages[index].msg_hdr;
+        memset(message, 0, sizeof *message);
+        message->msg_iov = &contents[index];
+        message->msg_iovlen = 1;
+        message->msg_name = &senders[index];
+        message->msg_namelen = sizeof senders[index];
+        message->msg_control = &controls[index];
+        message->msg_controllen = sizeof controls[index];
+    }
+    int result;
+    do {
+        result = recvmmsg(descriptor, messages, (unsigned int)count, MSG_DONTWAIT, NULL);
+    } while (result < 0 && errno == EINTR);
+    if (result < 0) return -errno;
+    for (int index = 0; index < result; index++) {
+        const struct msghdr *message = &messages[index].msg_hdr;
+        int segment = (int)messages[index].msg_len;
+        const struct cmsghdr *header = CMSG_FIRSTHDR(message);
+        if (header && header->cmsg_level == LEVEL_UDP && header->cmsg_type == OPTION_UDP_GRO)
+            memcpy(&segment, CMSG_DATA(header), sizeof segment);
+        received[index].byte_count = messages[index].msg_len;
+        received[index].segment_byte_count = (uint16_t)segment;
+        received[index].is_truncated = (message->msg_flags & MSG_TRUNC) != 0;
+        note_sender(&received[index], &senders[index]);
+    }
+    return result;
+}

@@ -1,0 +1,100 @@
+internal import CMeshLinux
+internal import Glibc
+public import MeshBase
+
+/// Datagrams received by one system call, several of one length from one address in a message (UDP_GRO).
+///
+/// All memory is allocated once. One thread at a time uses it.
+@safe
+public final class ReceiveBatch: @unchecked Sendable {
+    // '@unchecked Sendable': its one user at a time is its owner's concern.
+
+    /// A message is never longer than an IP packet.
+    private static let slotByteCount = 65_536
+    /// Messages of one system call: 512 KiB. Twice as many gain nothing.
+    private static let messagesMax = Int(CMESH_RECEIVE_BATCH_MAX)
+
+    private let slab: UnsafeMutablePointer<UInt8>
+    private let entries: UnsafeMutablePointer<cmesh_received>
+    /// Messages received last.
+    public private(set) var messageCount = 0
+    private var isVersion6 = false
+    private var lastEntry = cmesh_received()
+    private var lastSender: Endpoint?
+
+    /// Makes an empty batch. Its memory is resident only as far as it is used.
+    public init() {
+        // SAFETY: freed in `deinit`; the kernel writes entries before they are read.
+        unsafe slab = .allocate(capacity: Self.slotByteCount * Self.messagesMax)
+        unsafe entries = .allocate(capacity: Self.messagesMax)
+    }
+
+    deinit {
+        // SAFETY: both were allocated in `init`.
+        unsafe slab.deallocate()
+        unsafe entries.deallocate()
+    }
+
+    /// Receives what is there, at most a batch; what was received before is gone.
+    ///
+    /// - Returns: Whether more may be there.
+    public func fill(from socket: any SegmentSocket, isVersion6: Bool) -> Bool {
+        if isVersion6 != self.isVersion6 { lastSender = nil }
+        self.isVersion6 = isVersion6
+        // SAFETY: the slab has `messagesMax` slots, and the entries as many places.
+        let result = unsafe cmesh_segments_receive(
+            socket.segmentDescriptor, slab, Self.slotByteCount, entries, CInt(Self.messagesMax))
+        // An error of the socket is that of some datagram sent before, and says nothing of what comes.
+        messageCount = max(0, Int(result))
+        return messageCount == Self.messagesMax
+    }
+
+    /// Forgets what was received.
+    public func removeAll() { messageCount = 0 }
+
+    /// Who sent the message at `index`, below `messageCount`.
+    public func sender(of index: Int) -> Endpoint {
+        precondition(index >= 0 && index < messageCount)
+        // SAFETY: `index` is the place of an entry (precondition above).
+        let entry = unsafe entries[index]
+        if let lastSender, entry.port == lastEntry.port, Self.equal(entry, lastEntry) { return lastSender }
+        // SAFETY: the field has 16 bytes.
+        let bytes = unsafe withUnsafeBytes(of: entry.address) { unsafe Array($0.prefix(isVersion6 ? 16 : 4)) }
+        // '!' okay: 4 or 16 bytes are an address.
+        let sender = Endpoint(address: IPAddress(bytes: bytes)!, port: entry.port)
+        lastEntry = entry
+        lastSender = sender
+        return sender
+    }
+
+    private static func equal(_ left: cmesh_received, _ right: cmesh_received) -> Bool {
+        // SAFETY: both fields have 16 bytes.
+        unsafe withUnsafeBytes(of: left.address) { left in
+            unsafe withUnsafeBytes(of: right.address) { right in
+                unsafe memcmp(left.baseAddress!, right.baseAddress!, 16) == 0
+            }
+        }
+    }
+
+    /// Shows the datagrams of the message at `index`, below `messageCount`, in order. Their memory stays until the next
+    /// `fill`.
+    public func forEachDatagram(of index: Int, _ body: (inout MutableRawSpan) -> Void) {
+        precondition(index >= 0 && index < messageCount)
+        // SAFETY: `index` is the place of an entry (precondition above).
+        let entry = unsafe entries[index]
+        let byteCount = min(Int(entry.byte_count), Self.slotByteCount)
+        let segmentByteCount = Int(entry.segment_byte_count)
+        guard segmentByteCount > 0, entry.is_truncated == 0 else { return }
+        // SAFETY: the slot of the message lies in the slab.
+        let start = unsafe slab + index * Self.slotByteCount
+        var offset = 0
+        while offset < byteCount {
+            let size = min(segmentByteCount, byteCount - offset)
+            // SAFETY: the datagram lies in the slot; the span is used in `body` only.
+            var span = unsafe MutableRawSpan(
+                _unsafeBytes: UnsafeMutableRawBufferPointer(start: start + offset, count: size))
+            body(&span)
+            offset += size
+        }
+    }
+}

@@ -1,0 +1,83 @@
+import MeshControl
+import Testing
+
+/// What of the kernel's offloads each of two nodes uses, and whether frames pass as they were sent.
+extension LabTests.OffloadTests {
+    static let all = ""
+    static let none = "offload: {tap_checksum: 'off', udp_send: 'off', udp_receive: 'off'}"
+    static let checksumOnly = "offload: {tap_tcp: 'off', tap_udp: 'off'}"
+    static let noUDP = "offload: {tap_udp: 'off', udp_receive: 'off'}"
+    static let noSocketOffloads = "offload: {udp_send: 'off', udp_receive: 'off'}"
+
+    private static let script =
+        "/" + #filePath.split(separator: "/").dropLast(4).joined(separator: "/") + "/Lab/payloads.py"
+
+    @Test(arguments: [
+        (all, all), (all, none), (none, all), (none, none), (all, checksumOnly), (noUDP, all), (noSocketOffloads, all),
+    ])
+    func everyFrameArrivesAsItWasSent(first: String, second: String) throws {
+        let (lab, _, _) = try MeshLab.mesh(of: ["a", "b"], each: ["a": first, "b": second], more: "mode: auto")
+        defer { lab.close() }
+        try waitPath(lab, "udp")
+        try check(lab, from: "a", to: "b", at: lab.overlay("b"))
+        try check(lab, from: "b", to: "a", at: lab.overlay("a"))
+        let counters = try #require(try lab.status("b")?.counters)
+        #expect(counters["superframe_malformed"] == nil)
+        if first == Self.all, second == Self.all { #expect(counters["tap_joined", default: 0] > 0) }
+    }
+
+    @Test(arguments: [all, none]) func superframesPassTheRelay(second: String) throws {
+        let (lab, _, _) = try MeshLab.mesh(of: ["a", "b"], each: ["b": second])
+        defer { lab.close() }
+        try check(lab, from: "a", to: "b", at: lab.overlay("b"))
+    }
+
+    /// A host on a LAN that node b's TAP is bridged to, by a cable that takes complete frames only.
+    @Test func framesLeaveABridgedHostComplete() throws {
+        let (lab, _, _) = try MeshLab.mesh(of: ["a", "b"], bystanders: ["lan"], more: "mode: auto")
+        defer { lab.close() }
+        try waitPath(lab, "udp")
+        let tap = try #require(try lab.status("b")?.tap.name)
+        let host = lab.namespace("lan")
+        let bridged = try lab.run(
+            "b",
+            """
+            set -e
+            ip link add lan0 type veth peer name lan1 netns \(host)
+            ip link add br0 type bridge
+            ip address flush dev \(tap)
+            ip link set \(tap) master br0
+            ip link set lan0 master br0
+            ethtool -K lan0 tx off tso off gso off tx-udp-segmentation off >/dev/null
+            ip link set br0 mtu 1400 up
+            ip link set lan0 mtu 1400 up
+            """)
+        #expect(bridged.status == 0, "\(bridged.output)")
+        let host1 = try lab.run(
+            "lan",
+            "set -e; ethtool -K lan1 tx off rx off >/dev/null; ip address add 10.10.10.77/24 dev lan1; ip link set lan1 mtu 1400 up"
+        )
+        #expect(host1.status == 0, "\(host1.output)")
+        try lab.wait("the host on the LAN answers") {
+            try lab.run("a", "ping -c 1 -W 1 10.10.10.77").status == 0
+        }
+        try check(lab, from: "a", to: "lan", at: "10.10.10.77")
+        try check(lab, from: "lan", to: "a", at: lab.overlay("a"))
+    }
+
+    private func check(_ lab: MeshLab, from: String, to: String, at address: String) throws {
+        let server = try lab.start(to, "payloads-\(to)", "python3 \(Self.script) serve \(address)")
+        defer { lab.signal(server, 15) }
+        try lab.wait("the server listens") { try lab.run(to, "ss -Hltn 'sport = :5010' | grep -q .").status == 0 }
+        let found = try lab.run(from, "python3 \(Self.script) check \(address)")
+        #expect(found.status == 0, "\(found.output)")
+    }
+
+    private func waitPath(_ lab: MeshLab, _ prefix: String) throws {
+        for site in ["a", "b"] {
+            try lab.wait("\(site) uses a path that begins with \(prefix)") {
+                try lab.status(site)?.peers.first?.path?.hasPrefix(prefix) == true
+            }
+        }
+    }
+}
