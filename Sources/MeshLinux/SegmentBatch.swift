@@ -28,8 +28,8 @@ public final class SegmentBatch: @unchecked Sendable {
         public init() {}
     }
 
-    /// Four messages of the longest kind: more would leave the processor's cache before they are sent.
-    private static let byteCountMax = 256 * 1024
+    /// Two messages of the longest kind: what waits for more keeps the other end idle, and leaves the cache.
+    private static let byteCountMax = 128 * 1024
     /// Messages of one system call.
     private static let messagesMax = Int(CMESH_SEGMENTS_BATCH_MAX)
     /// Datagrams of one message; UDP_MAX_SEGMENTS of Linux before 6.3.

@@ -75,7 +75,7 @@ import Testing
             }
             var claimed = OffloadHeader()
             claimed.needsChecksum = random.next() % 2 == 0
-            claimed.segmentation = [.none, .tcp4, .tcp6, .udp, nil][Int(random.next() % 5)]
+            claimed.segmentation = [OffloadHeader.Segmentation.none, .tcp4, .tcp6, .udp, nil][Int(random.next() % 5)]
             claimed.segmentByteCount = Int(random.next() % 2_000)
             claimed.checksumStart = Int(random.next() % 100)
             claimed.checksumOffset = Int(random.next() % 20)
