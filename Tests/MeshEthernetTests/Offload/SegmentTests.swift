@@ -155,13 +155,15 @@ import Testing
                 continue
             }
             let payload = bytes[slice.headers.byteCount...]
-            if var open = run, open.run.append(slice, bytes.span.rawBytes, firstBytes: open.first.span.rawBytes) {
-                open.bytes += payload
-                run = open
-            } else {
-                finish()
-                run = (SegmentRun(slice), bytes, bytes)
+            if let open = run {
+                var longer = open.run
+                if longer.append(slice, bytes.span.rawBytes, firstBytes: open.first.span.rawBytes) {
+                    run = (longer, open.first, open.bytes + payload)
+                } else {
+                    finish()
+                }
             }
+            if run == nil { run = (SegmentRun(slice), bytes, bytes) }
             if run?.run.isEnded == true { finish() }
         }
         finish()
