@@ -17,11 +17,12 @@ extension NodeDaemon {
         let local = LocalFrame(
             frame.bytes, header: header, headerByteCountMax: SuperframeSlice.frameHeaderByteCountMax,
             segmentsMax: SuperframeSlice.segmentsMax)
+        var header = header
         for port in ports {
             if let local, let cut = superframeCut(local, to: port.value) {
                 sendSuperframe(frame.bytes, local, cut, to: port.value, at: now)
             } else {
-                sendComplete(&frame, header, to: port.value, at: now)
+                sendComplete(&frame, &header, to: port.value, at: now)
             }
         }
     }
@@ -60,15 +61,18 @@ extension NodeDaemon {
         peers[peer].sentFrame(byteCount: frame.byteCount)
     }
 
-    /// Does what the kernel left to be done, for a peer that cannot.
+    /// Does what the kernel left to be done, once, for a peer that cannot.
     private func sendComplete(
-        _ frame: inout MutableRawSpan, _ header: OffloadHeader, to peer: PeerIndex, at now: Instant
+        _ frame: inout MutableRawSpan, _ header: inout OffloadHeader, to peer: PeerIndex, at now: Instant
     ) {
         guard header.segmentation != OffloadHeader.Segmentation.none else {
-            guard
-                OffloadHeader.completeChecksum(
-                    of: &frame, start: header.checksumStart, offset: header.checksumOffset)
-            else { return lose("malformed_offload", peer) }
+            if header.needsChecksum {
+                guard
+                    OffloadHeader.completeChecksum(
+                        of: &frame, start: header.checksumStart, offset: header.checksumOffset)
+                else { return lose("malformed_offload", peer) }
+                header.needsChecksum = false
+            }
             return send(frame.bytes, to: peer, at: now)
         }
         guard let segments = SoftwareSegments(frame.bytes, header: header),

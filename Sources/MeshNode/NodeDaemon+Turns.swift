@@ -42,7 +42,6 @@ extension NodeDaemon {
 
     /// One turn of the packet loop.
     private func take(_ buffers: PacketLoop.Buffers) {
-        guard !isStopping || packetLoop != nil else { return }
         turn = buffers
         output = buffers.output
         defer { (turn, output) = (nil, nil) }

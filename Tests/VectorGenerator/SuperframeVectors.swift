@@ -126,10 +126,11 @@ enum SuperframeVectors {
     /// The complete frames of one slice.
     private static func frames(_ content: [UInt8]) -> [[UInt8]] {
         let span = content.span.rawBytes.extracting(1..<content.count)
-        var frame = Array(content[(1 + SuperframeSlice.headerByteCount)...])
+        let sent = Array(content[(1 + SuperframeSlice.headerByteCount)...])
+        var frame = sent
         guard let place = try? SuperframeSlice(parsing: span),
             let slice = try? SegmentRun.Slice(
-                frame.span.rawBytes,
+                sent.span.rawBytes,
                 at: .init(
                     source: 0, number: place.number, firstSegment: place.firstSegment,
                     segmentCount: place.segmentCount, segmentByteCount: place.segmentByteCount),
