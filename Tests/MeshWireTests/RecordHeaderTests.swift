@@ -59,6 +59,7 @@ import Testing
         #expect(ContentKind.pathAnswer.rawValue == 9)
         #expect(ContentKind.poll.rawValue == 10)
         #expect(ContentKind.pollAnswer.rawValue == 11)
-        #expect(ContentKind.allCases.count == 11)
+        #expect(ContentKind.superframeSlice.rawValue == 12)
+        #expect(ContentKind.allCases.count == 12)
     }
 }
