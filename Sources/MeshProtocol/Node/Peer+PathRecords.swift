@@ -111,7 +111,8 @@ extension Peer {
             switch kind {
             case .pathChallenge, .pathAnswer, .pollAnswer: false
             case .pathEnd: isDeadEnd
-            case .frame, .frameSlice, .superframeSlice, .streamSegment, .streamAcknowledgement, .ping, .pong, .poll: true
+            case .frame, .frameSlice, .superframeSlice, .streamSegment, .streamAcknowledgement, .ping, .pong, .poll:
+                true
             }
         let previous = sessions[place].arrivals.remotePath
         sessions[place].arrivals.note(
