@@ -18,7 +18,8 @@ ROUND_TRIP_RELAY_MS = 80
 UP_MS_MAX = 3 * ROUND_TRIP_RELAY_MS + 200
 OUTAGE_MS_MAX = 1500
 STREAM_RATE = 1000
-# A datagram of the stream as one of the tunnel's: 1,300 bytes, headers of UDP, IP and Ethernet, and 33 of the record.
+# A datagram of the stream in the tunnel: 1,300 bytes, headers of UDP, IP and Ethernet, and at least 33 of the record; more
+# where its checksum is left to the receiver, or several go at once.
 STREAM_DATAGRAM_BYTES = 1300 + 8 + 20 + 14 + 33
 
 
@@ -73,11 +74,11 @@ class Trace:
             if match := self.LINE.match(line):
                 self.packets.append((float(match["time"]), match["source"] in self.own, int(match["length"])))
 
-    def first(self, is_out, since=0.0, length=None):
-        """When the first packet went out, or came, after `since`, of that length if one is given."""
+    def first(self, is_out, since=0.0, size_min=0):
+        """When the first packet of at least `size_min` bytes went out, or came, after `since`."""
         return next(
             (time for time, out, size in self.packets
-             if out == is_out and time >= since and length in (None, size)), None)
+             if out == is_out and time >= since and size >= size_min), None)
 
     def stop(self):
         lab.stop(self.process)
@@ -112,7 +113,7 @@ def follow_diagram(result, uk, belgium, traces, began):
         (16, a, "closes the relay connection", logged(a, "relay not needed: every peer is reached directly")),
         (17, b, "closes the relay connection", logged(b, "relay not needed: every peer is reached directly")),
         (18, b, "encrypted frames, all of them direct", lambda: traces[BELGIUM].first(
-            is_out=False, since=max(at(16), at(17)), length=STREAM_DATAGRAM_BYTES)),
+            is_out=False, since=max(at(16), at(17)), size_min=STREAM_DATAGRAM_BYTES)),
     ]
     shown = {}
 
