@@ -86,6 +86,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
+        .target(name: "MeshEthereum"),
         .target(name: "MeshEthernet", dependencies: ["MeshBase"]),
         .target(
             name: "MeshNode",
@@ -129,6 +130,9 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .testTarget(name: "MeshCryptoTests", dependencies: ["MeshBase", "MeshCrypto"]),
+        .testTarget(
+            name: "MeshEthereumTests",
+            dependencies: ["MeshEthereum", .product(name: "Crypto", package: "swift-crypto")]),
         .testTarget(name: "MeshEthernetTests", dependencies: ["MeshBase", "MeshEthernet"]),
         .testTarget(name: "MeshLinuxTests", dependencies: ["MeshBase", "MeshLinux"]),
         .testTarget(
