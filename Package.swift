@@ -41,11 +41,14 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     ],
     targets: [
         .target(name: "CMeshAEAD", dependencies: [.product(name: "Crypto", package: "swift-crypto")]),
         .target(name: "CMeshLinux", cSettings: [.define("_GNU_SOURCE")]),
+        .systemLibrary(name: "CSecp256k1", pkgConfig: "libsecp256k1", providers: [.apt(["libsecp256k1-dev"])]),
         .target(name: "MeshBase"),
         .target(name: "MeshWire", dependencies: ["MeshBase"]),
         .target(
@@ -73,7 +76,7 @@ let package = Package(
         .target(
             name: "MeshControl",
             dependencies: [
-                "MeshBase", "Yams",
+                "MeshBase", "MeshEthereum", "Yams",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -81,7 +84,8 @@ let package = Package(
         .target(
             name: "MeshRelayServer",
             dependencies: [
-                "MeshBase", "MeshControl", "MeshCrypto", "MeshLinux", "MeshProtocol", "MeshTransport", "MeshWire",
+                "MeshBase", "MeshControl", "MeshCrypto", "MeshLinux", "MeshOperator", "MeshProtocol", "MeshTransport",
+                "MeshWire",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -89,10 +93,27 @@ let package = Package(
         .target(name: "MeshEthereum"),
         .target(name: "MeshEthernet", dependencies: ["MeshBase"]),
         .target(
+            name: "MeshRegistry",
+            dependencies: [
+                "MeshBase", "MeshControl", "MeshEthereum",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
+        .target(
+            name: "MeshOperator",
+            dependencies: [
+                "MeshBase", "MeshControl", "MeshEthereum", "MeshRegistry", "MeshSigner",
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+        .target(name: "MeshSigner", dependencies: ["CSecp256k1", "MeshCrypto", "MeshEthereum"]),
+        .target(
             name: "MeshNode",
             dependencies: [
                 "MeshBase", "MeshControl", "MeshCrypto", "MeshDataPlane", "MeshEthernet", "MeshLinux", "MeshProtocol",
-                "MeshTransport", "MeshWire",
+                "MeshRegistry", "MeshTransport", "MeshWire",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -100,7 +121,8 @@ let package = Package(
         .executableTarget(
             name: "shadowmesh",
             dependencies: [
-                "MeshBase", "MeshControl", "MeshCrypto", "MeshNode", "MeshRelayServer",
+                "MeshBase", "MeshControl", "MeshCrypto", "MeshEthereum", "MeshNode", "MeshOperator", "MeshRegistry",
+                "MeshRelayServer", "MeshSigner",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -112,7 +134,9 @@ let package = Package(
         .target(
             name: "MeshFuzz",
             dependencies: [
-                "MeshBase", "MeshControl", "MeshCrypto", "MeshEthernet", "MeshProtocol", "MeshTransport", "MeshWire",
+                "MeshBase", "MeshControl", "MeshCrypto", "MeshEthereum", "MeshEthernet", "MeshProtocol", "MeshRegistry",
+                "MeshTransport",
+                "MeshWire",
                 .product(name: "NIOCore", package: "swift-nio"),
             ], path: "Fuzz/Targets"),
         .executableTarget(
@@ -160,6 +184,12 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
+        .testTarget(
+            name: "MeshRegistryTests",
+            dependencies: [
+                "MeshBase", "MeshEthereum", "MeshRegistry", .product(name: "Logging", package: "swift-log"),
+            ]),
+        .testTarget(name: "MeshSignerTests", dependencies: ["MeshCrypto", "MeshEthereum", "MeshSigner"]),
         .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshProtocol", "MeshSim"]),
         .testTarget(
             name: "MeshTransportTests",

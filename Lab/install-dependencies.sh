@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the lab and the demo use, on Debian and Ubuntu; does nothing when all of it is there.
+# Installs what building, the lab and the demo use, on Debian and Ubuntu; does nothing when all of it is there.
 set -euo pipefail
 
 # command:package. Commands of /usr/sbin count though it is not in everybody's PATH.
@@ -15,6 +15,11 @@ for tool in "${TOOLS[@]}"; do
 done
 # Debian keeps what makes a virtual environment in a package of its own.
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+# Libraries that programs are built with: SQLite, zlib, and secp256k1 for Ethereum's signatures.
+[[ -e /usr/include/zlib.h ]] || missing+=(zlib1g-dev)
+[[ -e /usr/include/sqlite3.h ]] || missing+=(libsqlite3-dev)
+[[ -e /usr/include/secp256k1_recovery.h ]] || missing+=(libsecp256k1-dev)
+command -v pkg-config >/dev/null || missing+=(pkg-config)
 if ((${#missing[@]} == 0)); then
     echo "all tools of the lab are installed"
     exit 0

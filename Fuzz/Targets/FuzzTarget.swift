@@ -38,7 +38,9 @@ package struct FuzzTarget: Sendable {
     }
 
     /// All targets, by name.
-    package static let all: [FuzzTarget] = (wireTargets + machineTargets + otherTargets).sorted { $0.name < $1.name }
+    package static let all: [FuzzTarget] = (wireTargets + machineTargets + otherTargets + ethereumTargets).sorted {
+        $0.name < $1.name
+    }
 
     /// The target of that name.
     package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }

@@ -21,6 +21,7 @@ extension NodeConfiguration {
         result.tap = tap(root, &reader)
         result.offload = offload(root, &reader)
         result.relays = relays(root, &reader)
+        result.registry = RegistryConfiguration.read(root, &reader, isOfRelay: false)
         result.afterDirect = reader.value("after_direct", in: root, .choice, default: result.afterDirect)
         result.peers = peers(root, &reader, peerIDOfPublicKey)
         result.listenAddress = reader.value("listen_address", in: root, .listenAddress)
@@ -91,14 +92,15 @@ extension NodeConfiguration {
         _ result: NodeConfiguration, _ root: ConfigurationSection, _ reader: inout SettingsReader
     ) {
         let isRelayless = root["relays"] == nil || root["relays"]?.value.content == .null
-        guard isRelayless, reader.issues.isEmpty else { return }
+        guard isRelayless, result.registry == nil, reader.issues.isEmpty else { return }
         switch result.mode {
         case .relay:
-            let message = "missing; mode relay needs at least one relay (url and id)"
+            let message = "missing; mode relay needs at least one relay (url and id), or a registry"
             reader.report(.missingKey, at: root.source, "relays", message)
         case .auto, .direct:
             guard result.listenAddress == nil, result.peers.allSatisfy({ $0.address == nil }) else { return }
-            let message = "no relay, no listen_address and no peer with an address: this node could reach nobody"
+            let message =
+                "no relay, no registry, no listen_address and no peer with an address: this node could reach nobody"
             reader.report(.missingKey, at: root.source, "relays", message)
         }
     }

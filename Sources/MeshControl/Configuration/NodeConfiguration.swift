@@ -127,6 +127,8 @@ public struct NodeConfiguration: Sendable, Hashable {
     public var offload: Offload
     /// Relays, in the order of the file.
     public var relays: [Relay]
+    /// Where relays are looked up, besides those of the file; `nil` for nowhere.
+    public var registry: RegistryConfiguration?
     /// What becomes of the connections to relays while every peer is reached directly.
     public var afterDirect: AfterDirect
     /// Peers, in the order of the file; no ID and no name twice.

@@ -25,6 +25,7 @@ extension RelayConfiguration {
         result.tls = tls(root, &reader)
         result.admission = admission(root, &reader)
         result.limits = limits(root, &reader)
+        result.registry = RegistryConfiguration.read(root, &reader, isOfRelay: true)
         result.logging = reader.logging(in: root)
         let remedy = "create one with: shadowmesh init --identity \(result.identity)"
         reader.needIdentity(result.identity, remedy: remedy, passphraseFile: result.passphraseFile)

@@ -63,6 +63,8 @@ public struct RelayConfiguration: Sendable, Hashable {
     public var admission: Admission
     /// Limits.
     public var limits: Limits
+    /// Where the relay is registered; `nil` for nowhere.
+    public var registry: RegistryConfiguration?
     /// Logging.
     public var logging: LoggingConfiguration
 

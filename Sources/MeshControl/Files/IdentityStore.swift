@@ -4,6 +4,8 @@ import Glibc
 public enum IdentityStore {
     /// An identity file has less than 200 bytes; more is not one.
     private static let byteCountMax = 4096
+    /// A keystore has less than 1,000 bytes.
+    private static let keystoreByteCountMax = 16_384
 
     /// Reads the file; refuses one that others may read or change, or that belongs to another user.
     ///
@@ -13,6 +15,14 @@ public enum IdentityStore {
         defer { close(descriptor) }
         try checkPrivate(descriptor, path: path, ofAnyUser: ofAnyUser)
         return try FileSystem.read(descriptor, path: path, byteCountMax: byteCountMax)
+    }
+
+    /// Reads the keystore of an Ethereum account; refuses one that others may read or change.
+    public static func readKeystore(_ path: String) throws(FileProblem) -> [UInt8] {
+        let descriptor = try FileSystem.openForReading(path)
+        defer { close(descriptor) }
+        try checkPrivate(descriptor, path: path)
+        return try FileSystem.read(descriptor, path: path, byteCountMax: keystoreByteCountMax)
     }
 
     /// Creates the file with mode 0600, and its directory with 0700 when that is missing.

@@ -3,8 +3,10 @@ import Glibc
 /// Where the passphrase of an identity comes from: a file, a systemd credential, or a person at a terminal; never
 /// arguments and never the environment, which other processes can read.
 public enum Passphrase {
-    /// Name of the systemd credential (systemd.exec(5), LoadCredential=).
+    /// Name of the systemd credential of an identity (systemd.exec(5), LoadCredential=).
     public static let credentialName = "shadowmesh-passphrase"
+    /// Name of the systemd credential of the keystore of an Ethereum account.
+    public static let keystoreCredentialName = "shadowmesh-keystore-passphrase"
     /// Longer ones are a wrong file.
     static let byteCountMax = 1024
 
@@ -12,9 +14,10 @@ public enum Passphrase {
     /// - Parameters:
     ///   - file: A file that holds it, mode 0600; strongest.
     ///   - credentialsDirectory: The value of `CREDENTIALS_DIRECTORY`, which systemd sets.
+    ///   - credentialName: Name of the credential.
     ///   - prompt: What to ask at the terminal; `nil` not to ask.
     public static func read(
-        file: String?, credentialsDirectory: String?, prompt: String?
+        file: String?, credentialsDirectory: String?, credentialName: String = credentialName, prompt: String?
     ) throws(FileProblem) -> [UInt8]? {
         if let file { return try read(file: file) }
         if let credentialsDirectory {

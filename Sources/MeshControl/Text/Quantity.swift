@@ -1,7 +1,7 @@
 /// Quantities as people read them, without a library for formats.
-enum Quantity {
+package enum Quantity {
     /// The two largest units of a duration: `350 ms`, `12 s`, `3 min 12 s`, `5 h 3 min`, `2 d 5 h`.
-    static func duration(milliseconds: UInt64) -> String {
+    package static func duration(milliseconds: UInt64) -> String {
         guard milliseconds >= 1000 else { return "\(milliseconds) ms" }
         let seconds = milliseconds / 1000
         let units: [(name: String, seconds: UInt64)] = [("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)]

@@ -1,16 +1,16 @@
 /// A table of aligned columns, two blanks apart.
-struct TextTable {
+package struct TextTable {
     /// One column.
-    struct Column {
+    package struct Column {
         let title: String
         let isRightAligned: Bool
         /// Longer texts are cut and end in "…".
         let widthMax: Int
 
-        static func left(_ title: String, widthMax: Int = 64) -> Column {
+        package static func left(_ title: String, widthMax: Int = 64) -> Column {
             Column(title: title, isRightAligned: false, widthMax: widthMax)
         }
-        static func right(_ title: String, widthMax: Int = 64) -> Column {
+        package static func right(_ title: String, widthMax: Int = 64) -> Column {
             Column(title: title, isRightAligned: true, widthMax: widthMax)
         }
     }
@@ -18,17 +18,17 @@ struct TextTable {
     private let columns: [Column]
     private var rows: [[String]] = []
 
-    init(columns: [Column]) { self.columns = columns }
+    package init(columns: [Column]) { self.columns = columns }
 
-    var isEmpty: Bool { rows.isEmpty }
+    package var isEmpty: Bool { rows.isEmpty }
 
-    mutating func append(_ cells: [String]) {
+    package mutating func append(_ cells: [String]) {
         precondition(cells.count == columns.count, "one cell a column")
         rows.append(zip(cells, columns).map { Self.cut(Self.printable($0), $1.widthMax) })
     }
 
     /// The heading and the rows, one a line, without blanks at the ends.
-    var text: String {
+    package var text: String {
         let all = [columns.map(\.title)] + rows
         let widths = columns.indices.map { index in all.map { $0[index].count }.max() ?? 0 }
         return all.map { Self.line($0, widths, columns) }.joined(separator: "\n")

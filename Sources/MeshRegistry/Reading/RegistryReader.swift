@@ -1,0 +1,124 @@
+public import Logging
+internal import MeshBase
+public import MeshEthereum
+
+/// Reads the list of relays through endpoints of which none is trusted.
+///
+///     all endpoints --> one finalized block that most have --> its state root
+///     any endpoint  --> proofs of the contract's words down from that root; descriptors that hash to what is proven
+///
+/// An endpoint that is found out is named in the log, counted, and not asked again in that reading.
+public actor RegistryReader {
+    /// A block that enough endpoints have.
+    struct Agreement {
+        var header: BlockHeader
+        /// The endpoints that have it and were not found out since.
+        var endpoints: [Int]
+        /// How many have to agree.
+        let needed: Int
+    }
+
+    let transport: any RPCTransport
+    let source: RegistrySource
+    let log: Logger
+    /// The endpoints, and what was seen of each.
+    public private(set) var endpoints: [EndpointStatus]
+    /// Which endpoint is asked first; another with every reading, to share the load.
+    private var turn = 0
+
+    /// Makes a reader.
+    public init(_ source: RegistrySource, transport: any RPCTransport, log: Logger) {
+        self.source = source
+        self.transport = transport
+        self.log = log
+        endpoints = source.endpoints.map { EndpointStatus(url: $0) }
+    }
+
+    /// Reads the list at the newest block that most endpoints hold for finalized.
+    /// - Parameters:
+    ///   - previous: What was read before: the chain may not go back behind it.
+    ///   - descriptors: Those known, by their hashes; new ones are added.
+    public func read(
+        after previous: RelayDirectory?, descriptors: inout [Word256: [UInt8]]
+    ) async throws(RegistryFailure) -> RelayDirectory {
+        if source.endpoints.count == 1 {
+            log.warning(
+                "only one RPC endpoint is configured: it is believed which block is final; add others to registry.rpc")
+        }
+        turn += 1
+        var agreement = try await agreement()
+        let header = agreement.header
+        if let previous {
+            guard header.number >= previous.blockNumber else {
+                throw .wentBack(from: previous.blockNumber, to: header.number)
+            }
+            guard header.number > previous.blockNumber || header.hash == previous.blockHash else {
+                throw .replaced(header.number)
+            }
+        }
+        let contract = try await contract(&agreement)
+        var entries = try await entries(of: contract, &agreement)
+        try await addDescriptors(to: &entries, of: contract, known: &descriptors, &agreement)
+        return RelayDirectory(
+            chainID: source.chainID, contract: contract, blockNumber: header.number, blockHash: header.hash,
+            blockTime: header.timestamp, entries: entries)
+    }
+
+    /// The address of the contract, by its name where it is named, as enough endpoints agree on it.
+    public func resolveContract() async throws(RegistryFailure) -> EthereumAddress {
+        var agreement = try await agreement()
+        return try await contract(&agreement)
+    }
+
+    // MARK: Asking
+
+    /// The endpoints from which one is asked, in the order of this reading.
+    func order(_ agreement: Agreement) -> [Int] {
+        guard !agreement.endpoints.isEmpty else { return [] }
+        let first = turn % agreement.endpoints.count
+        return Array(agreement.endpoints[first...] + agreement.endpoints[..<first])
+    }
+
+    /// Asks one endpoint; `nil` when it does not answer.
+    func ask(_ index: Int, _ calls: [RPCCall]) async -> [RPCAnswer]? {
+        endpoints[index].requests += 1
+        do throws(RPCFailure) {
+            let answers = try await transport.ask(source.endpoints[index], calls)
+            endpoints[index].problem = nil
+            return answers
+        } catch {
+            failed(index, "\(error)")
+            return nil
+        }
+    }
+
+    /// Asks several endpoints at once; those that do not answer are left out.
+    func askAll(_ indices: [Int], _ calls: [RPCCall]) async -> [(index: Int, answers: [RPCAnswer])] {
+        await withTaskGroup(of: (Int, [RPCAnswer]?).self) { group in
+            for index in indices { group.addTask { (index, await self.ask(index, calls)) } }
+            var all: [(index: Int, answers: [RPCAnswer])] = []
+            for await (index, answers) in group { if let answers { all.append((index, answers)) } }
+            return all.sorted { $0.index < $1.index }
+        }
+    }
+
+    /// Notes that an endpoint did not answer.
+    func failed(_ index: Int, _ reason: String) {
+        endpoints[index].failures += 1
+        endpoints[index].problem = reason
+        log.warning("RPC endpoint \(endpoints[index].name) \(reason)")
+    }
+
+    /// Notes that an endpoint was found out.
+    func accuse(_ index: Int, _ lie: EndpointLie, _ agreement: inout Agreement) {
+        agreement.endpoints.removeAll { $0 == index }
+        accuse(index, lie)
+    }
+
+    /// Notes that an endpoint was found out.
+    func accuse(_ index: Int, _ lie: EndpointLie) {
+        endpoints[index].lies += 1
+        endpoints[index].problem = "\(lie)"
+        log.warning("RPC endpoint \(endpoints[index].name) \(lie); it is not asked any further")
+    }
+}
