@@ -3,6 +3,7 @@ internal import Logging
 public import MeshControl
 public import MeshCrypto
 internal import MeshLinux
+internal import MeshOperator
 internal import NIOCore
 internal import NIOPosix
 
@@ -20,6 +21,7 @@ public enum RelayRunner {
         pool.start()
         let (stops, stop) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         let signals = ProcessSignals([ProcessSignals.terminate, ProcessSignals.interrupt]) { _ in stop.yield() }
+        let account = try HeartbeatKeeper.account(configuration.registry)
         let relay = try RelayServer(
             configuration: configuration, token: try token(configuration), identity: identity,
             tls: try RelayCertificate.material(configuration), pool: pool, eventLoop: group.next())
@@ -32,9 +34,13 @@ public enum RelayRunner {
                 Logger(label: "relay").error("the limits stay as they are", metadata: ["reason": "\(error)"])
             }
         }
+        let beats = account.map { account in
+            Task { await HeartbeatKeeper(account, relay: identity.id).run() }
+        }
         let notifier = SystemdNotifier.fromEnvironment()
         try? notifier.notify(.ready)
         for await _ in stops { break }
+        beats?.cancel()
         try? notifier.notify(.stopping)
         await relay.drain()
         withExtendedLifetime((signals, reloads)) {}

@@ -30,6 +30,7 @@ struct ShadowMesh: AsyncParsableCommand {
         version: ShadowMeshVersion.text,
         subcommands: [
             InitCommand.self, IDCommand.self, ConfigCommand.self, UpCommand.self, RelayCommand.self,
+            RegistryCommand.self,
             StatusCommand.self, PeersCommand.self, PingCommand.self, PathCommand.self, DownCommand.self,
         ])
 }
