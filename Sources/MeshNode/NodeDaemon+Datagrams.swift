@@ -38,7 +38,7 @@ struct DatagramState {
 extension NodeDaemon {
     /// Opens the UDP socket and watches the interfaces. A host without UDP goes on through its relays.
     func startDatagrams() async {
-        guard configuration.mode == .auto, !relays.isEmpty else { return }
+        guard configuration.mode == .auto, configuration.usesRelays else { return }
         let handlers = DatagramHandlers(
             // The packet loop reads the sockets, and passes on only what is STUN.
             received: { _, _ in }, receivedEnd: {},

@@ -25,7 +25,7 @@ extension NodeDaemon {
 
     /// Listens where relay connections will be made from. A host that cannot goes on without direct WebSockets.
     func startMeetingPoint() async {
-        guard configuration.mode == .auto, !relays.isEmpty else { return }
+        guard configuration.mode == .auto, configuration.usesRelays else { return }
         do {
             let tls = try TLSMaterial.selfSigned(commonName: "shadowmesh node", validDays: 3650)
             // '!' okay: four and sixteen bytes make addresses.

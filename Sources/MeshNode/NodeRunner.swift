@@ -36,6 +36,8 @@ public enum NodeRunner {
             ) { failure in stop.yield(failure) }
             try await daemon.start()
             running.withLock { $0 = daemon }
+            let lookUp = configuration.registry.map { registry in Task { await RelayLookUp(registry).run(daemon) } }
+            defer { lookUp?.cancel() }
             let notifier = SystemdNotifier.fromEnvironment()
             try? notifier.notify(.ready)
             let failure = await stops.first { _ in true } ?? nil

@@ -3,6 +3,7 @@ internal import MeshControl
 internal import MeshCrypto
 internal import MeshLinux
 internal import MeshProtocol
+internal import MeshRegistry
 internal import MeshTransport
 internal import MeshWire
 
@@ -32,7 +33,11 @@ struct NodeSetUp {
         var made = Node.Configuration(
             identity: identity, peers: peers.map(\.id), relays: relays.map(\.id), parameters: parameters)
         made.relayTokens = relayTokens
-        made.usesDatagrams = configuration.mode == .auto && !relays.isEmpty
+        made.usesDatagrams = configuration.mode == .auto && configuration.usesRelays
+        if configuration.registry != nil {
+            made.relayPlacesMax = RelayChoice.placesMax
+            made.keepsRelays = true
+        }
         made.datagramByteCountMax = DatagramPort.datagramByteCountMax
         made.opensConnections = made.usesDatagrams
         made.afterDirect =
@@ -46,6 +51,11 @@ struct NodeSetUp {
         }
         node = made
     }
+}
+
+extension NodeConfiguration {
+    /// Whether there are relays, or will be once the registry is read.
+    var usesRelays: Bool { mode != .direct && (!relays.isEmpty || registry != nil) }
 }
 
 extension Endpoint {

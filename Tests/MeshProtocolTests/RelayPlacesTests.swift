@@ -1,4 +1,5 @@
 import MeshBase
+import MeshCrypto
 import MeshProtocol
 import MeshWire
 import Testing
@@ -48,6 +49,34 @@ import Testing
         world.openChannel(0, to: 2, relay: 3)
         world.run(milliseconds: 300_000)
         #expect(Self.tried(world).count == 4 && world.nodes[0].observedEndpoint(3) != nil, "all are found")
+    }
+
+    @Test func relaysThatAreHomesKeepTheirPlaces() {
+        let world = World(nodeCount: 1, identityCount: 3, relayCount: 4, keepsRelays: true)
+        for relay in 0..<3 { world.connectRelay(0, relay: relay) }
+        world.run(milliseconds: 300_000)
+        #expect(Self.tried(world) == [0, 1, 2] && world.nodes[0].isSpare(relay: 3))
+    }
+
+    @Test func aRelayThatBecomesKnownTakesAFreePlaceOrThatOfOneThatIsNotConnected() {
+        let world = World(nodeCount: 1, identityCount: 2, relayCount: 2, keepsRelays: true)
+        func add(isUrgent: Bool) {
+            world.drive(0) { node, _ in node.addRelay(World.relayIdentity.id, isUrgent: isUrgent, at: world.now) }
+            world.run(milliseconds: 1)
+        }
+        world.run(milliseconds: 1)
+        add(isUrgent: false)
+        #expect(Self.tried(world) == [0, 1, 2], "the third place was free")
+        for relay in [0, 2] { world.connectRelay(0, relay: relay) }
+        add(isUrgent: false)
+        #expect(world.nodes[0].isSpare(relay: 3))
+        Self.lose(world, 1)
+        add(isUrgent: true)
+        #expect(world.nodes[0].isSpare(relay: 1) && !world.nodes[0].isSpare(relay: 4))
+        #expect(Self.tried(world) == [0, 1, 2, 4])
+        world.connectRelay(0, relay: 4)
+        add(isUrgent: true)
+        #expect(world.nodes[0].isSpare(relay: 5), "those connected keep their places")
     }
 
     @Test func peersThatARelayDoesNotConnectAreTold() {

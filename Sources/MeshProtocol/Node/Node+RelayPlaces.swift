@@ -1,7 +1,18 @@
-internal import MeshBase
+public import MeshBase
 
-/// Which relays of the list are connected: three at a time.
+/// Which relays of the list are connected: a few at a time.
 extension Node {
+    /// Adds a relay that became known, at the end of the list; it takes a place when one is free, or when it is `urgent`:
+    /// then it takes that of the last relay that is not connected, if there is one.
+    public mutating func addRelay(_ id: PeerID, isUrgent: Bool, at now: Instant) {
+        var isSpare = links.count { !$0.isSpare } >= relayPlacesMax
+        if isSpare, isUrgent, let idle = links.lastIndex(where: { !$0.isSpare && $0.isWaiting }) {
+            links[idle].leave(at: now)
+            isSpare = false
+        }
+        links.append(RelayLink(id: id, instance: instance, token: [], isSpare: isSpare, at: now))
+    }
+
     /// A peer that is at none of the connected relays may be at another one: then the last of them that nobody is at
     /// gives way after this long, which leaves a peer that starts later time to come.
     static let searchMilliseconds: UInt64 = 60_000
@@ -37,6 +48,7 @@ extension Node {
 
     /// The last connected relay with nobody behind it, while all places are connected and the list is longer.
     private var relayToLeave: Int? {
+        guard !keepsRelays else { return nil }
         let placed = links.indices.filter { !links[$0].isSpare }
         guard placed.count < links.count, placed.allSatisfy({ links[$0].canRest }) else { return nil }
         return placed.last { links[$0].channelCount == 0 }

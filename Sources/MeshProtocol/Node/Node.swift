@@ -16,6 +16,12 @@ public struct Node: Sendable {
         public var relays: [PeerID]
         /// What relays with token admission ask for, by their identity.
         public var relayTokens: [PeerID: [UInt8]] = [:]
+        /// How many relays are connected at the same time, of the beginning of the list; the others take the places of those
+        /// that cannot be reached.
+        public var relayPlacesMax = 3
+        /// Whether relays keep their places though nobody is found there. They do where it is known at which relays each
+        /// peer is; without, peers are searched at one relay of the list after the other.
+        public var keepsRelays = false
         /// Peers whose address is configured and that this node dials.
         public var dialledPeers: Set<PeerID> = []
         /// Whether the driver has a UDP socket and carries out `CarrierID.udp`; without, no direct path is looked for.
@@ -75,9 +81,6 @@ public struct Node: Sendable {
     static let pendingPeersMax = 16
     /// Addresses whose HELLOs are limited at the same time; a bucket is full again, and forgotten, after 5 s.
     static let helloAddressesMax = 1024
-    /// A node stays connected to up to three relays of its list (DESIGN section 10).
-    static let relaysMax = 3
-
     /// Connections of others that belong to no session: those of all peers' attempts, and room for lost souls.
     static let strangersMax = 64
     /// Of these from one network: several nodes behind one address translation may come at once.
@@ -96,6 +99,10 @@ public struct Node: Sendable {
     public let id: PeerID
     var context: PeerContext
     var links: [RelayLink]
+    let relayPlacesMax: Int
+    let keepsRelays: Bool
+    /// Tells this run of the node from others with the same identity.
+    let instance: [UInt8]
     var peers: [Peer]
     let afterDirect: AfterDirect
     var relayNeeds: RelayNeedCounts
@@ -139,10 +146,13 @@ public struct Node: Sendable {
         context.allowsLoopback = configuration.allowsLoopbackCandidates
         afterDirect = configuration.afterDirect
         let instance = context.entropy.bytes(count: RelayProof.instanceByteCount)
+        self.instance = instance
+        relayPlacesMax = configuration.relayPlacesMax
+        keepsRelays = configuration.keepsRelays
         links = configuration.relays.enumerated().map { place, id in
             RelayLink(
                 id: id, instance: instance, token: configuration.relayTokens[id] ?? [],
-                isSpare: place >= Self.relaysMax, at: now)
+                isSpare: place >= configuration.relayPlacesMax, at: now)
         }
         let ids = configuration.peers.filter { $0 != configuration.identity.id }
         peers = ids.enumerated().map { Peer(index: $0.offset, id: $0.element) }

@@ -93,6 +93,9 @@ struct RelayLink: Sendable {
         }
     }
 
+    /// Whether it is to be connected and is not: it was not tried yet, or failed.
+    var isWaiting: Bool { if case .waiting = state { true } else { false } }
+
     var isSpare: Bool { if case .spare = state { true } else { false } }
 
     /// Whether it is to be tried now, and failed more than once: another relay may have its place.

@@ -60,7 +60,7 @@ final class World {
 
     init(
         nodeCount: Int = 2, identityCount: Int = 2, relayCount: Int = 0, rotationSeconds: UInt32 = 86_400,
-        heartbeatSeconds: UInt16 = 15, dialled: Bool = false, usesDatagrams: Bool = false
+        heartbeatSeconds: UInt16 = 15, dialled: Bool = false, usesDatagrams: Bool = false, keepsRelays: Bool = false
     ) {
         let ids = Self.identities.prefix(identityCount).map(\.id)
         for index in 0..<nodeCount {
@@ -73,6 +73,7 @@ final class World {
                 identity: Self.identities[index], peers: ids.filter { $0 != Self.identities[index].id },
                 relays: Array(repeating: Self.relayIdentity.id, count: relayCount), parameters: parameters)
             configuration.usesDatagrams = usesDatagrams
+            configuration.keepsRelays = keepsRelays
             if dialled { configuration.dialledPeers = Set(configuration.peers) }
             nodes.append(Node(configuration, entropy: .seeded(UInt64(100 + index)), at: now))
         }
