@@ -32,7 +32,7 @@ dependencies: ## Install what the lab needs, where it is missing
 	@if [[ $$(id -u) == 0 ]]; then Lab/install-dependencies.sh; \
 	else Lab/install-dependencies.sh || echo "not root: lab tests will be skipped"; fi
 
-build: ## Build the programs
+build: dependencies ## Build the programs
 	@$(BUILD_DAEMON)
 	@$(SWIFT_BUILD) --product shadowmesh-wan
 
