@@ -22,7 +22,8 @@ ROUNDS ?= 3
 CONTRACTS_VENV := $(CURDIR)/.build/contracts-venv
 CONTRACTS_PINS := Contracts/requirements.txt Contracts/fetch_ens.py
 
-.PHONY: help build demo demo-keep lab nat-matrix test lint simulate fuzz vectors vectors-check interop bench bench-micro \
+.PHONY: help build demo demo-keep registry-demo lab nat-matrix test lint simulate fuzz vectors vectors-check interop \
+	bench bench-micro \
 	contracts-venv contracts-test contracts-build registry-vectors devchain dependencies clean
 
 help: ## Show this list
@@ -41,6 +42,9 @@ demo: dependencies build ## Two hosts and a relay in namespaces: meet, use the r
 
 demo-keep: dependencies build ## The same, and leave it up for playing (root)
 	@Lab/run.sh demo.py keep
+
+registry-demo: dependencies build contracts-venv ## Relays registered on a development chain, and two nodes that find them there (root)
+	@PYTHON=$(CONTRACTS_VENV)/bin/python Lab/run.sh registry_demo.py
 
 lab: dependencies build ## Paths in many kinds of networks, and their failures: make lab [ONLY=same-lan] (root)
 	@Lab/run.sh paths.py $(ONLY)

@@ -3,6 +3,7 @@
 # the picture). 80 ms there and back through a relay, 30 ms directly. Everything is cleared away when the program ends.
 #
 #     Lab/run.sh demo.py [keep]         the demo; out/demo.json
+#     Lab/run.sh registry_demo.py       the registry's demo; out/registry.json (PYTHON: one with the registry's packages)
 #     Lab/run.sh paths.py [NAME…]       the path scenarios, or those named; out/paths.json
 #     Lab/run.sh nat_boxes.py [KIND…]   whether each kind of NAT box does what it is meant to
 #     Lab/run.sh nat_matrix.py [A B]    hosts behind NAT boxes of all kinds; out/nat-matrix.json
@@ -39,4 +40,4 @@ fi
 lab_start_wan "${settings[@]}"
 mkdir -p "$OUT"
 export LAB_PREFIX LAB_DIRECTORY LAB_WAN_BINARY PYTHONDONTWRITEBYTECODE=1
-python3 "$LAB_SOURCE_DIRECTORY/$1" "${@:2}"
+"${PYTHON:-python3}" "$LAB_SOURCE_DIRECTORY/$1" "${@:2}"
