@@ -13,6 +13,15 @@ missing=()
 for tool in "${TOOLS[@]}"; do
     command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
 done
+# What tests can do without: they skip themselves and say so.
+OPTIONAL=(turnserver:coturn)
+if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+    for tool in "${OPTIONAL[@]}"; do
+        command -v "${tool%%:*}" >/dev/null && continue
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${tool##*:}" </dev/null >/dev/null 2>&1 ||
+            echo "not installed, and not needed by most: ${tool##*:}"
+    done
+fi
 # Debian keeps what makes a virtual environment in a package of its own.
 python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 # Libraries that programs are built with: SQLite, zlib, and secp256k1 for Ethereum's signatures.

@@ -88,7 +88,8 @@ public actor RelayServer {
             http: { method, path in self.assumeIsolated { $0.answer(method, path) } }
         ).get()
         if let address = configuration.stunAddress {
-            stun = try await StunServer.listen(on: [address], eventLoop: eventLoop).get()
+            let addresses = [address] + [configuration.stunAlternateAddress].compactMap(\.self)
+            stun = try await StunServer.listen(on: addresses, eventLoop: eventLoop).get()
         }
         startTimers()
         logger.notice(

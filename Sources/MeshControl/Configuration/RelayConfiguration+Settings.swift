@@ -22,6 +22,8 @@ extension RelayConfiguration {
             reader.path("identity", in: root, default: result.stateDirectory + "/identity") ?? result.identity
         result.passphraseFile = reader.path("passphrase_file", in: root)
         result.stunAddress = reader.value("stun_address", in: root, .listenAddressOrOff, default: result.stunAddress)
+        result.stunAlternateAddress = reader.value(
+            "stun_alternate_address", in: root, .listenAddressOrOff, default: nil)
         result.tls = tls(root, &reader)
         result.admission = admission(root, &reader)
         result.limits = limits(root, &reader)

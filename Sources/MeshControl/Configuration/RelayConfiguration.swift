@@ -55,6 +55,8 @@ public struct RelayConfiguration: Sendable, Hashable {
     public var passphraseFile: String?
     /// Where STUN is answered; `nil` for nowhere.
     public var stunAddress: Endpoint?
+    /// A second address of this host for STUN, so that nodes can find out what their translators let in; `nil` for none.
+    public var stunAlternateAddress: Endpoint?
     /// The certificate; `nil` for a self-signed one kept in the state directory.
     public var tls: TLS?
     /// Directory for what the relay itself keeps.

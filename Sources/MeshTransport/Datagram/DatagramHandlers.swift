@@ -9,6 +9,8 @@ public struct DatagramHandlers: Sendable {
     public var receivedEnd: @Sendable () -> Void
     /// A STUN server sees the port as `endpoint`; called at each answer, also when nothing changed.
     public var observed: @Sendable (_ endpoint: Endpoint, _ server: Endpoint) -> Void
+    /// A STUN server also answers at `endpoint`; called after `observed`, also when nothing changed.
+    public var alternative: @Sendable (_ endpoint: Endpoint, _ server: Endpoint) -> Void
     /// A STUN server did not tell how it sees the port.
     public var observationFailed: @Sendable (_ failure: StunTransactions.Failure, _ server: Endpoint) -> Void
 
@@ -20,12 +22,14 @@ public struct DatagramHandlers: Sendable {
         received: @escaping @Sendable (Endpoint, ByteBuffer) -> Void = { _, _ in },
         receivedEnd: @escaping @Sendable () -> Void = {},
         observed: @escaping @Sendable (Endpoint, Endpoint) -> Void = { _, _ in },
+        alternative: @escaping @Sendable (Endpoint, Endpoint) -> Void = { _, _ in },
         observationFailed: @escaping @Sendable (StunTransactions.Failure, Endpoint) -> Void = { _, _ in },
         tooLong: @escaping @Sendable (Endpoint, Int) -> Void = { _, _ in }
     ) {
         self.received = received
         self.receivedEnd = receivedEnd
         self.observed = observed
+        self.alternative = alternative
         self.observationFailed = observationFailed
         self.tooLong = tooLong
     }

@@ -157,6 +157,7 @@ final class DatagramPortCore {
                 send(bytes.span.rawBytes, to: server)
                 flush()
             case .observed(let endpoint, let server): handlers.observed(endpoint, server)
+            case .alternative(let endpoint, let server): handlers.alternative(endpoint, server)
             case .failed(let failure, let server): handlers.observationFailed(failure, server)
             }
         }

@@ -1,6 +1,8 @@
-/// The attribute types of RFC 8489 section 18.3 that a binding server without authentication understands.
+/// The attribute types of RFC 8489 section 18.3 that a binding server without authentication understands, and those of
+/// RFC 5780 section 7 that tell how a translator behaves.
 enum StunAttribute {
     static let mappedAddress: UInt16 = 0x0001
+    static let changeRequest: UInt16 = 0x0003
     static let username: UInt16 = 0x0006
     static let messageIntegrity: UInt16 = 0x0008
     static let errorCode: UInt16 = 0x0009
@@ -13,6 +15,8 @@ enum StunAttribute {
     static let xorMappedAddress: UInt16 = 0x0020
     static let software: UInt16 = 0x8022
     static let fingerprint: UInt16 = 0x8028
+    static let responseOrigin: UInt16 = 0x802B
+    static let otherAddress: UInt16 = 0x802C
 
     /// Whether an agent must refuse a request with a type it does not know (section 14).
     static func isComprehensionRequired(_ type: UInt16) -> Bool { type < 0x8000 }

@@ -41,6 +41,12 @@ extension StunMessage {
         switch type {
         case StunAttribute.xorMappedAddress:
             mappedEndpoint = try Self.mappedEndpoint(bytes, at: value, byteCount: count)
+        case StunAttribute.changeRequest:
+            guard count == 4 else { throw .attributeMalformed(type) }
+            let flags = bytes.bigEndian(at: value, as: UInt32.self)
+            changeRequest = ChangeRequest(changesAddress: flags & 4 != 0, changesPort: flags & 2 != 0)
+        case StunAttribute.responseOrigin: responseOrigin = try Self.endpoint(type, bytes, at: value, byteCount: count)
+        case StunAttribute.otherAddress: otherAddress = try Self.endpoint(type, bytes, at: value, byteCount: count)
         case StunAttribute.errorCode:
             guard count >= 4 else { throw .attributeMalformed(type) }
             let (hundreds, rest) = (
@@ -88,6 +94,18 @@ extension StunMessage {
             throw .attributeMalformed(StunAttribute.xorMappedAddress)
         }
         return Endpoint(address: address, port: port)
+    }
+
+    /// An address as MAPPED-ADDRESS has it (section 14.1): 0 (1), family (1), port (2), address (4 or 16).
+    private static func endpoint(
+        _ type: UInt16, _ bytes: borrowing RawSpan, at value: Int, byteCount count: Int
+    ) throws(StunError) -> Endpoint {
+        guard count == 8 || count == 20 else { throw .attributeMalformed(type) }
+        let family = bytes.bigEndian(at: value + 1, as: UInt8.self)
+        guard family == (count == 8 ? 1 : 2), let address = IPAddress(bytes: copy(bytes, value + 4, count - 4)) else {
+            throw .attributeMalformed(type)
+        }
+        return Endpoint(address: address, port: bytes.bigEndian(at: value + 2, as: UInt16.self))
     }
 
     /// FINGERPRINT (section 14.7): CRC-32 of the message before it, its length field counting the fingerprint.

@@ -4,8 +4,8 @@ extension StunMessage {
     /// The bytes of the message.
     public var encoded: [UInt8] {
         var bytes: [UInt8] = []
-        // The largest message written here: header, address of version 6, fingerprint.
-        bytes.reserveCapacity(64)
+        // The largest message written here: header, three addresses of version 6, fingerprint.
+        bytes.reserveCapacity(112)
         let classBits = UInt16(messageClass.rawValue)
         let type =
             (classBits & 2) << 7 | (classBits & 1) << 4
@@ -21,6 +21,11 @@ extension StunMessage {
             bytes.appendAttribute(StunAttribute.unknownAttributes, types)
         }
         if let mappedEndpoint { bytes.appendAttribute(StunAttribute.xorMappedAddress, encode(mappedEndpoint)) }
+        if let changeRequest {
+            bytes.appendAttribute(StunAttribute.changeRequest, [0, 0, 0, Self.encode(changeRequest)])
+        }
+        if let responseOrigin { bytes.appendAttribute(StunAttribute.responseOrigin, Self.encodePlain(responseOrigin)) }
+        if let otherAddress { bytes.appendAttribute(StunAttribute.otherAddress, Self.encodePlain(otherAddress)) }
         if let software { bytes.appendAttribute(StunAttribute.software, Array(software.utf8)) }
         let fingerprintByteCount = hasFingerprint ? 8 : 0
         let length = UInt16(bytes.count - Self.headerByteCount + fingerprintByteCount)
@@ -36,6 +41,18 @@ extension StunMessage {
     /// ERROR-CODE (section 14.8): 0 (2), hundreds (1), rest (1), an empty reason.
     private static func encode(_ errorCode: UInt16) -> [UInt8] {
         [0, 0, UInt8(errorCode / 100 & 7), UInt8(errorCode % 100)]
+    }
+
+    /// CHANGE-REQUEST (RFC 5780 section 7.2): bit 2 another address, bit 1 another port.
+    private static func encode(_ change: ChangeRequest) -> UInt8 {
+        (change.changesAddress ? 4 : 0) | (change.changesPort ? 2 : 0)
+    }
+
+    /// An address as MAPPED-ADDRESS has it (section 14.1): 0 (1), family (1), port (2), address (4 or 16).
+    private static func encodePlain(_ endpoint: Endpoint) -> [UInt8] {
+        var value: [UInt8] = [0, endpoint.address.isVersion6 ? 2 : 1]
+        value.appendBigEndian(endpoint.port)
+        return value + endpoint.address.bytes
     }
 
     private func encode(_ endpoint: Endpoint) -> [UInt8] {

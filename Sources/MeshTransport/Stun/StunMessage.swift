@@ -18,6 +18,20 @@ public struct StunMessage: Equatable, Sendable {
         case error = 3
     }
 
+    /// From where an answer is wanted (RFC 5780 section 7.2).
+    public struct ChangeRequest: Hashable, Sendable {
+        /// From another address than the request was sent to.
+        public var changesAddress: Bool
+        /// From another port.
+        public var changesPort: Bool
+
+        /// Makes one.
+        public init(changesAddress: Bool, changesPort: Bool) {
+            self.changesAddress = changesAddress
+            self.changesPort = changesPort
+        }
+    }
+
     /// The binding method, the only one RFC 8489 defines.
     public static let bindingMethod: UInt16 = 1
     /// Byte count of the header.
@@ -34,6 +48,13 @@ public struct StunMessage: Equatable, Sendable {
     public var transactionID: [UInt8]
     /// XOR-MAPPED-ADDRESS (section 14.2).
     public var mappedEndpoint: Endpoint?
+    /// CHANGE-REQUEST (RFC 5780 section 7.2): from where an answer is wanted.
+    public var changeRequest: ChangeRequest?
+    /// RESPONSE-ORIGIN (RFC 5780 section 7.3): from where the answer was sent.
+    public var responseOrigin: Endpoint?
+    /// OTHER-ADDRESS (RFC 5780 section 7.4): from where it comes when address and port are changed; a server of one
+    /// address only names another port of it.
+    public var otherAddress: Endpoint?
     /// ERROR-CODE (section 14.8), 300 to 699.
     public var errorCode: UInt16?
     /// UNKNOWN-ATTRIBUTES (section 14.13).
@@ -72,14 +93,17 @@ public struct StunMessage: Equatable, Sendable {
         guard messageClass == .request, method == Self.bindingMethod else { return nil }
         var answer = StunMessage(messageClass: .success, transactionID: transactionID)
         answer.hasFingerprint = hasFingerprint
-        if notUnderstood.isEmpty {
-            answer.mappedEndpoint = source
-        } else {
-            // Section 6.3.1: 420 with the types that were not understood.
-            answer.messageClass = .error
-            answer.errorCode = 420
-            answer.unknownAttributes = notUnderstood
-        }
+        guard notUnderstood.isEmpty else { return refusal(of: notUnderstood) }
+        answer.mappedEndpoint = source
+        return answer
+    }
+
+    /// What a server answers to a request with attributes that it does not understand (section 6.3.1).
+    func refusal(of types: [UInt16]) -> StunMessage {
+        var answer = StunMessage(messageClass: .error, transactionID: transactionID)
+        answer.hasFingerprint = hasFingerprint
+        answer.errorCode = 420
+        answer.unknownAttributes = types
         return answer
     }
 }

@@ -2,7 +2,11 @@ public import MeshBase
 public import NIOCore
 import NIOPosix
 
-/// A STUN server on UDP: tells each sender of a binding request the address it came from.
+/// A STUN server on UDP: tells each sender of a binding request the address it came from, and answers from another port or
+/// address when asked to, so that the sender can find out what its translator lets in (RFC 5780).
+///
+/// Next to each endpoint it listens on the port above, the alternate port; an endpoint whose alternate port is taken has
+/// none. The alternate address of an endpoint is that of another one of the same family.
 public final class StunServer: Sendable {
     /// What a server has done since it started.
     public struct Counters: Equatable, Sendable {
@@ -10,6 +14,8 @@ public final class StunServer: Sendable {
         public var answered: UInt64 = 0
         /// Requests answered with error 420.
         public var answeredUnknownAttribute: UInt64 = 0
+        /// Requests answered with an address, from another port or address than they were sent to; not among `answered`.
+        public var answeredElsewhere: UInt64 = 0
         /// Datagrams that are not STUN, or malformed.
         public var malformed: UInt64 = 0
         /// STUN messages that are not binding requests.
@@ -25,7 +31,8 @@ public final class StunServer: Sendable {
         /// All of them with the names that people see.
         public var named: [(name: String, count: UInt64)] {
             [
-                ("answered", answered), ("unknown_attribute", answeredUnknownAttribute), ("malformed", malformed),
+                ("answered", answered), ("unknown_attribute", answeredUnknownAttribute),
+                ("answered_elsewhere", answeredElsewhere), ("malformed", malformed),
                 ("no_binding_request", notBindingRequest), ("rate_limited", rateLimited), ("unsent", unsent),
             ]
         }
@@ -48,14 +55,21 @@ public final class StunServer: Sendable {
     public let eventLoop: any EventLoop
     /// The addresses listened on, with the ports that were chosen for 0.
     public let endpoints: [Endpoint]
+    /// Those on the alternate ports.
+    public let alternateEndpoints: [Endpoint]
     private let channels: [any Channel]
+    private let alternates: [any Channel]
     private let core: NIOLoopBound<StunServerCore>
 
-    private init(core: StunServerCore, channels: [any Channel], eventLoop: any EventLoop) {
+    private init(
+        core: StunServerCore, channels: [any Channel], alternates: [any Channel], eventLoop: any EventLoop
+    ) {
         self.core = NIOLoopBound(core, eventLoop: eventLoop)
+        self.alternates = alternates
         self.channels = channels
         self.eventLoop = eventLoop
         endpoints = channels.compactMap { Endpoint($0.localAddress) }
+        alternateEndpoints = alternates.compactMap { Endpoint($0.localAddress) }
     }
 
     /// Listens on all of `endpoints` or on none; the future fails with a ``TransportError``.
@@ -69,25 +83,45 @@ public final class StunServer: Sendable {
         return eventLoop.flatSubmit {
             let core = NIOLoopBound(StunServerCore(limits: limits), eventLoop: eventLoop)
             let isSplit = endpoints.contains { !$0.address.isVersion6 }
-            let bound = endpoints.map { bind($0, core: core, onlyVersion6: isSplit, eventLoop: eventLoop) }
+            let bound = endpoints.enumerated().map { index, endpoint in
+                bind(
+                    endpoint, as: .init(index: index, isAlternatePort: false), core: core, onlyVersion6: isSplit,
+                    eventLoop: eventLoop)
+            }
             return EventLoopFuture.whenAllComplete(bound, on: eventLoop).flatMapThrowing { results in
                 let channels = results.compactMap { try? $0.get() }
                 if let failure = results.compactMap(\.failure).first {
                     for channel in channels { channel.close(promise: nil) }
                     throw failure
                 }
-                return StunServer(core: core.value, channels: channels, eventLoop: eventLoop)
+                return channels
+            }.flatMap { channels in
+                let alternates = channels.enumerated().compactMap { index, channel -> EventLoopFuture<any Channel>? in
+                    guard let endpoint = Endpoint(channel.localAddress), endpoint.port < .max else { return nil }
+                    return bind(
+                        Endpoint(address: endpoint.address, port: endpoint.port + 1),
+                        as: .init(index: index, isAlternatePort: true), core: core, onlyVersion6: isSplit,
+                        eventLoop: eventLoop)
+                }
+                return EventLoopFuture.whenAllComplete(alternates, on: eventLoop).map { results in
+                    let more = results.compactMap { try? $0.get() }
+                    return StunServer(core: core.value, channels: channels, alternates: more, eventLoop: eventLoop)
+                }
             }
         }
     }
 
     private static func bind(
-        _ endpoint: Endpoint, core: NIOLoopBound<StunServerCore>, onlyVersion6: Bool, eventLoop: any EventLoop
+        _ endpoint: Endpoint, as place: StunServerCore.Place, core: NIOLoopBound<StunServerCore>, onlyVersion6: Bool,
+        eventLoop: any EventLoop
     ) -> EventLoopFuture<any Channel> {
+        // Which of a host's addresses a request was sent to, only the packet itself tells.
+        let isWildcard = endpoint.address.bytes.allSatisfy { $0 == 0 }
         var bootstrap = DatagramBootstrap(group: eventLoop)
+            .channelOption(ChannelOptions.receivePacketInfo, value: isWildcard)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(StunServerHandler(core.value))
+                    try channel.pipeline.syncOperations.addHandler(StunServerHandler(core.value, place))
                 }
             }
         if endpoint.address.isVersion6 {
@@ -96,7 +130,10 @@ public final class StunServer: Sendable {
         }
         let address: SocketAddress
         do { address = try endpoint.socketAddress } catch { return eventLoop.makeFailedFuture(error) }
-        return bootstrap.bind(to: address).flatMapErrorThrowing { error in
+        return bootstrap.bind(to: address).map { channel in
+            core.value.channels[place] = channel
+            return channel
+        }.flatMapErrorThrowing { error in
             throw TransportError(listening: error, on: endpoint)
         }
     }
@@ -110,65 +147,6 @@ public final class StunServer: Sendable {
     /// Stops the server.
     @discardableResult
     public func close() -> EventLoopFuture<Void> {
-        EventLoopFuture.andAllComplete(channels.map { $0.close() }, on: eventLoop)
+        EventLoopFuture.andAllComplete((channels + alternates).map { $0.close() }, on: eventLoop)
     }
-}
-
-/// The state that the sockets of a server share; confined to its event loop.
-private final class StunServerCore {
-    var counters = StunServer.Counters()
-    private var limiter: SourceRateLimiter
-
-    init(limits: StunServer.Limits) {
-        limiter = SourceRateLimiter(
-            perSecond: limits.requestsPerSecond, burst: limits.requestsBurst, sourcesMax: limits.sourcesMax)
-    }
-
-    /// The answer to a datagram, if it gets one.
-    func answer(to datagram: ByteBuffer, from source: Endpoint, at now: Instant) -> ByteBuffer? {
-        let request: StunMessage
-        do throws(StunError) { request = try StunMessage.parse(datagram.readableBytesSpan) } catch {
-            counters.malformed += 1
-            return nil
-        }
-        // Port 0 cannot be answered; RFC 8489 has no use for it.
-        guard source.port != 0, let answer = request.bindingAnswer(to: source) else {
-            counters.notBindingRequest += 1
-            return nil
-        }
-        guard limiter.admit(source.address, at: now) else {
-            counters.rateLimited += 1
-            return nil
-        }
-        if answer.messageClass == .success { counters.answered += 1 } else { counters.answeredUnknownAttribute += 1 }
-        return ByteBuffer(bytes: answer.encoded)
-    }
-}
-
-private final class StunServerHandler: ChannelInboundHandler {
-    typealias InboundIn = AddressedEnvelope<ByteBuffer>
-    typealias OutboundOut = AddressedEnvelope<ByteBuffer>
-
-    private let core: StunServerCore
-
-    init(_ core: StunServerCore) { self.core = core }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let request = unwrapInboundIn(data)
-        let now = Instant(nanoseconds: NIODeadline.now().uptimeNanoseconds)
-        guard let source = Endpoint(request.remoteAddress),
-            let answer = core.answer(to: request.data, from: source, at: now)
-        else { return }
-        guard context.channel.isWritable else {
-            core.counters.unsent += 1
-            return
-        }
-        let envelope = AddressedEnvelope(remoteAddress: request.remoteAddress, data: answer)
-        context.write(wrapOutboundOut(envelope), promise: nil)
-    }
-
-    func channelReadComplete(context: ChannelHandlerContext) { context.flush() }
-
-    /// A datagram that could not be sent or received concerns nobody else.
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {}
 }

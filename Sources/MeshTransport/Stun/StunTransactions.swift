@@ -40,6 +40,8 @@ public struct StunTransactions: Sendable {
         case send([UInt8], to: Endpoint)
         /// `server` sees this host's socket as `endpoint`.
         case observed(endpoint: Endpoint, server: Endpoint)
+        /// `server` also answers at `endpoint` (OTHER-ADDRESS, RFC 5780 section 7.4).
+        case alternative(endpoint: Endpoint, server: Endpoint)
         /// `server` did not tell; it will be asked again.
         case failed(Failure, server: Endpoint)
     }
@@ -148,6 +150,9 @@ public struct StunTransactions: Sendable {
             answer.notUnderstood.isEmpty
         {
             actions.append(.observed(endpoint: endpoint, server: source))
+            if let other = answer.otherAddress, other.port != 0, other.isOfAHost, other != source {
+                actions.append(.alternative(endpoint: other, server: source))
+            }
         } else {
             // Also for an attribute that must be understood and is not (section 6.3.3).
             actions.append(.failed(.addressUseless, server: source))
