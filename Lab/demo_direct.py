@@ -152,7 +152,7 @@ def look_direct(result, relay, uk, belgium):
         lab.Capture("uk-vps", "direct", "wan0", "udp and (" + " or ".join(
             f"host {address[BELGIUM]}" for address in (lab.ADDRESS4, lab.ADDRESS6)) + ")"),
         # The hosts go on asking the relay's STUN service how they are seen; that is no traffic of the tunnel's.
-        lab.Capture("relay", "at-relay", "wan0", "tcp or (udp and not port 3478)")]
+        lab.Capture("relay", "at-relay", "wan0", "tcp or (udp and not portrange 3478-3479)")]
     text = run("uk-vps", "ping", "-c", "15", "-i", "0.2", OVERLAY[BELGIUM]).stdout
     times = [float(time) for time in re.findall(r"time=([\d.]+) ms", text)]
     result["rtt_direct_ms"] = statistics.median(times) if times else 0.0

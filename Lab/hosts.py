@@ -42,7 +42,8 @@ def make_identities(*relays, sites=SITES):
 class Relay:
     """A relay at the site of its name, on IPv4 or IPv6."""
 
-    def __init__(self, site="relay", version6=False):
+    def __init__(self, site="relay", version6=False, alternate=None):
+        """`alternate`: a second address of the site, for its STUN service."""
         self.site, self.process = site, None
         self.host = f"[{lab.ADDRESS6[site]}]" if version6 else lab.ADDRESS4[site]
         state = lab.DIRECTORY / f"{site}-state"
@@ -50,7 +51,8 @@ class Relay:
         self.url = f"wss://{self.host}:443"
         (lab.DIRECTORY / f"{site}.yaml").write_text(
             f"listen_address: '{self.host}:443'\nstun_address: '{self.host}:3478'\n"
-            f"identity: {lab.DIRECTORY}/{site}.identity\nstate_directory: {state}\n")
+            f"identity: {lab.DIRECTORY}/{site}.identity\nstate_directory: {state}\n"
+            + (f"stun_alternate_address: '{alternate}:3478'\n" if alternate else ""))
 
     def start(self):
         """Starts it; returns once it listens."""

@@ -19,7 +19,7 @@ LAB = pathlib.Path(__file__).parent
 ADDRESS4 = {"relay": "198.51.100.1", "relay-2": "198.51.100.2", "uk-vps": "203.0.113.10", "belgium-rpi": "192.0.2.10"}
 ADDRESS6 = {
     "relay": "2001:db8:1::1", "relay-2": "2001:db8:2::1", "uk-vps": "2001:db8:10::10", "belgium-rpi": "2001:db8:20::10"}
-SPARE4 = {"uk-vps": "203.0.113.11", "belgium-rpi": "192.0.2.11"}  # routed to the site, on no interface of it
+SPARE4 = {"relay": "198.51.100.3", "uk-vps": "203.0.113.11", "belgium-rpi": "192.0.2.11"}  # routed to the site, on no interface of it
 
 processes = []
 

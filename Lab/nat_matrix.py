@@ -21,7 +21,7 @@ import lab
 from hosts import Host, Relay, make_identities
 from lab import say
 from nat import KINDS, SIDES, Side
-from nat_cells import RANDOM, cells, expected_path
+from nat_cells import cells
 from scenario import kind as kind_of_path
 
 SLOTS = int(os.environ["NAT_SLOTS"])
@@ -68,7 +68,7 @@ class Probes:
         self.site = site
         lab.must(site, "nft", "-f", "-", text=(
             "table inet count {\ncounter sent { }\nchain out { type filter hook output priority 0; }\n}\n"
-            "add rule inet count out oifname port0 udp dport != 3478 counter name sent\n"))
+            "add rule inet count out oifname port0 udp dport != { 3478, 3479 } counter name sent\n"))
 
     def count(self):
         text = lab.must(self.site, "nft", "list", "counter", "inet", "count", "sent")
@@ -80,7 +80,7 @@ class Probes:
         family = "ip6" if "[" in address else "ip"
         lab.must(self.site, "nft", "-f", "-", text=(
             "table inet stray {\ncounter stray { }\nchain out { type filter hook output priority 0; }\n}\n"
-            f"add rule inet stray out {family} daddr {address.strip('[]')} udp dport != {{ 3478, {port} }} counter name stray\n"))
+            f"add rule inet stray out {family} daddr {address.strip('[]')} udp dport != {{ 3478, 3479, {port} }} counter name stray\n"))
         time.sleep(seconds)
         text = lab.must(self.site, "nft", "list", "counter", "inet", "stray", "stray")
         lab.must(self.site, "nft", "delete", "table", "inet", "stray")
@@ -270,9 +270,10 @@ def main():
     out = pathlib.Path(os.environ["OUT"]) / "nat-matrix.json"
     began, results, lock = time.monotonic(), [], threading.Lock()
     relays = []
-    for number, site in enumerate(("relay", "relay-2")):
+    lab.must("relay", "ip", "address", "add", f"{lab.SPARE4['relay']}/32", "dev", "wan0")
+    for site, alternate in (("relay", lab.SPARE4["relay"]), ("relay-2", None)):
         hosts.identities[site] = hosts.make_identity(site)
-        relays.append(Relay(site).start())
+        relays.append(Relay(site, alternate=alternate).start())
     slots = queue.Queue()
     for slot in range(SLOTS):
         pair = (f"nat{slot}-a-host", f"nat{slot}-b-host")

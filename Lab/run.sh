@@ -19,7 +19,8 @@ export OUT=${OUT:-$LAB_SOURCE_DIRECTORY/../out}
 [[ -x $SHADOWMESH ]] || lab_fail "$SHADOWMESH is missing: run 'make build' first"
 [[ ${2:-} != keep ]] || export LAB_KEEP=1
 lab_begin
-lab_site relay 198.51.100.1 2001:db8:1::1
+# The first relay has an address more, for what its STUN service answers from elsewhere.
+lab_site relay 198.51.100.1 2001:db8:1::1 198.51.100.3/32
 lab_site relay-2 198.51.100.2 2001:db8:2::1
 # Each host has an address more, for when it moves.
 lab_site uk-vps 203.0.113.10 2001:db8:10::10 203.0.113.11/32

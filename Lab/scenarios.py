@@ -213,7 +213,7 @@ def answers_probes_but_drops_data(s):
     for site in SITES:
         other = BELGIUM if site == UK else UK
         s.block(
-            site, "in iifname wan0 udp sport != 3478 udp length 100-1190 drop",
+            site, "in iifname wan0 udp sport != { 3478, 3479 } udp length 100-1190 drop",
             f"in iifname wan0 ip saddr {ADDRESS4[other]} meta l4proto tcp drop",
             f"in iifname wan0 ip6 saddr {ADDRESS6[other]} meta l4proto tcp drop")
     began = time.time()
@@ -376,7 +376,7 @@ def idle_pair(s):
     s.finish("udp")
     s.expect_clean()
     time.sleep(3)
-    captures = {site: lab.Capture(site, f"idle-{site}", "wan0", "-Q", "out", "not udp port 3478") for site in SITES}
+    captures = {site: lab.Capture(site, f"idle-{site}", "wan0", "-Q", "out", "not (udp and portrange 3478-3479)") for site in SITES}
     time.sleep(span)
     for site, capture in captures.items():
         sent = len(capture.finish())

@@ -195,6 +195,7 @@ struct NodeHarness: Sendable {
         case .dial: outcome.note("dial")
         case .openConnections: outcome.note("openConnections")
         case .stopOpening: outcome.note("stopOpening")
+        case .traversal: outcome.note("traversal")
         case .closeDirect: outcome.note("closeDirect")
         case .trustDirect: outcome.note("trustDirect")
         }

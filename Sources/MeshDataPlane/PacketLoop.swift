@@ -1,10 +1,10 @@
 public import MeshLinux
 internal import Synchronization
 
-/// The thread that carries frames: it waits for the TAP and the UDP sockets, fills its buffers, lets the owner turn what came
-/// into what goes out, and writes that.
+/// The thread that carries frames: it waits for the TAP and the UDP sockets, fills its buffers, and lets the owner turn what
+/// came into what goes out, and write that.
 ///
-///     wait --> read TAP and sockets --> onTurn: look up, seal or open in place --> send datagrams, write frames --> wait
+///     wait --> read TAP and sockets --> onTurn: look up, seal or open in place, send datagrams, write frames --> wait
 ///
 /// A turn takes what is there, never waiting for more, and no more than the buffers hold: so neither direction keeps the
 /// other waiting, nor one flow a ping.
@@ -27,6 +27,13 @@ public final class PacketLoop: Sendable {
         public let segments: SegmentBatch
         /// Frames that are written to the TAP at the end of the turn.
         public let output: TapOutput
+
+        /// Sends and writes what the turn made. The owner calls it at the end of a turn, before it lets another thread send or
+        /// write, which would else overtake.
+        public func flush() {
+            segments.flush()
+            output.flush()
+        }
     }
 
     /// What was done so far.
@@ -62,7 +69,7 @@ public final class PacketLoop: Sendable {
     /// Starts the thread.
     ///
     /// - Parameters:
-    ///   - onTurn: Works on the buffers, on the loop's thread.
+    ///   - onTurn: Works on the buffers and flushes them, on the loop's thread.
     ///   - onEnd: Called once at the end, on the loop's thread.
     public init(
         port: TapPort, sources: [Source], segments: SegmentBatch,
@@ -172,8 +179,6 @@ private struct Turns: ~Copyable {
             buffers.received.removeAll()
         }
         onTurn(buffers)
-        buffers.segments.flush()
-        buffers.output.flush()
         shared.counters.withLock { counters in
             (counters.readFrameCount, counters.readByteCount) = buffers.frames.totals
             counters.output = buffers.output.counters

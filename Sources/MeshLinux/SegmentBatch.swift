@@ -50,6 +50,8 @@ public final class SegmentBatch: @unchecked Sendable {
     public private(set) var usesSegmentation: Bool
     /// What became of the datagrams so far.
     public private(set) var counters = Counters()
+    /// The socket of the destination; `nil`: that of its family.
+    private var further: (any SegmentSocket)?
     private let socket4: (any SegmentSocket)?
     private let socket6: (any SegmentSocket)?
 
@@ -76,14 +78,15 @@ public final class SegmentBatch: @unchecked Sendable {
     /// Whether nothing waits.
     public var isEmpty: Bool { messageCount == 0 }
 
-    /// Says where the next datagrams go.
-    public func setDestination(_ endpoint: Endpoint) {
-        guard endpoint != destination else { return }
+    /// Says where the next datagrams go, and by which socket; `nil`: the one of the address's family.
+    public func setDestination(_ endpoint: Endpoint, by socket: (any SegmentSocket)? = nil) {
+        guard endpoint != destination || socket !== further else { return }
         destination = endpoint
         isOpen = false
         let address = endpoint.address.unmapped
         // The kernel takes the messages of one call on one socket.
-        if address.isVersion6 != isVersion6 { flush() }
+        if address.isVersion6 != isVersion6 || socket !== further { flush() }
+        further = socket
         isVersion6 = address.isVersion6
         destinationEntry = cmesh_segments()
         // SAFETY: an address has 4 or 16 bytes, and the field 16.
@@ -145,7 +148,7 @@ public final class SegmentBatch: @unchecked Sendable {
     public func flush() {
         defer { empty() }
         guard messageCount > 0 else { return }
-        guard let socket = isVersion6 ? socket6 : socket4 else {
+        guard let socket = further ?? (isVersion6 ? socket6 : socket4) else {
             return countRefused(ENETUNREACH, 0..<messageCount)
         }
         var index = 0

@@ -37,7 +37,7 @@ extension NodeDaemon {
             mode: configuration.mode.rawValue, listenAddress: configuration.listenAddress.map { "\($0)" },
             tap: tapStatus(), candidates: ownCandidates(), relays: relays.indices.map { relayStatus($0, at: now) },
             peers: peers.indices.map(peerStatus),
-            pending: pendingPeers(), counters: allCounters())
+            pending: pendingPeers(), nat: natStatus(), counters: allCounters())
     }
 
     private func tapStatus() -> TapStatus {

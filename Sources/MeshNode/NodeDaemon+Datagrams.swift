@@ -43,6 +43,7 @@ extension NodeDaemon {
             // The packet loop reads the sockets, and passes on only what is STUN.
             received: { _, _ in }, receivedEnd: {},
             observed: { endpoint, server in self.enter { $0.observed(endpoint, by: server) } },
+            alternative: { endpoint, server in self.enter { $0.alternative(endpoint, of: server) } },
             observationFailed: { _, server in self.enter { $0.observationFailed(by: server) } },
             tooLong: { remote, byteCount in
                 self.enter {
@@ -65,6 +66,8 @@ extension NodeDaemon {
     }
 
     func stopDatagrams() {
+        stopDiscovery()
+        furtherSockets.closeAll()
         datagrams?.monitor?.stop()
         datagrams?.port.close().whenComplete { _ in }
         datagrams = nil
@@ -75,6 +78,15 @@ extension NodeDaemon {
         datagrams?.silentServers.remove(server)
         guard datagrams?.observed.updateValue(endpoint, forKey: server) != endpoint else { return }
         announceCandidates()
+    }
+
+    /// A relay's STUN service also answers at `endpoint`. A second opinion on how a translator maps the socket is taken
+    /// there, unless another relay gives one.
+    private func alternative(_ endpoint: Endpoint, of server: Endpoint) {
+        guard !endpoint.address.isVersion6, let servers = datagrams?.servers, !servers.contains(endpoint),
+            servers.filter({ !$0.address.isVersion6 }) == [server]
+        else { return }
+        observe(endpoint)
     }
 
     private func observationFailed(by server: Endpoint) {
@@ -88,6 +100,7 @@ extension NodeDaemon {
     /// either may be the one that does not work.
     func observeDatagrams(by relay: Int, at address: IPAddress) {
         guard let stunPort = node.stunPort(of: relay), stunPort > 0 else { return }
+        planDiscovery()
         observe(Endpoint(address: address, port: stunPort))
         let host = relays[relay].url.server.host
         guard IPAddress(text: host) == nil else { return }
@@ -126,18 +139,44 @@ extension NodeDaemon {
         drive { node, now, actions in node.setLocalCandidates(candidates, at: now, actions: &actions) }
     }
 
-    /// Sends one datagram with the next flush, or at the end of the packet loop's turn.
+    /// Sends one datagram from the socket that leads to an address, with the next flush or at the end of the packet loop's
+    /// turn.
     func sendDatagram(_ record: RawSpan, to endpoint: Endpoint) {
         if let segments = turn?.segments {
-            segments.setDestination(endpoint)
+            setDestination(endpoint, of: segments)
             segments.append(byteCountMax: record.byteCount) { datagram in
                 datagram.store(record, at: 0)
                 return record.byteCount
             }
             return
         }
-        datagrams?.port.send(record, to: endpoint)
         touchesDatagrams = true
+        if let socket = furtherSockets.socket(to: endpoint) { return socket.send(record, to: endpoint) }
+        datagrams?.port.send(record, to: endpoint)
+    }
+
+    /// Says where the packet loop's next datagrams go, and by which socket.
+    func setDestination(_ endpoint: Endpoint, of segments: SegmentBatch) {
+        segments.setDestination(endpoint, by: furtherSockets.socket(to: endpoint)?.segmentSocket)
+    }
+
+    /// Takes a datagram that came by a further socket.
+    func received(_ datagram: ByteBuffer, from remote: Endpoint) {
+        let now = BootClock.now()
+        var actions: [NodeAction] = []
+        var datagram = datagram
+        unsafe datagram.withUnsafeMutableReadableBytes { bytes in
+            // SAFETY: the span covers the readable bytes of the buffer and is used only inside the closure.
+            var span = unsafe MutableRawSpan(_unsafeBytes: bytes)
+            guard span.byteCount > 0 else { return }
+            output = messageOutput
+            received(&span, by: .udp(remote), at: now, actions: &actions)
+            messageOutput.flush()
+            output = nil
+        }
+        guard !actions.isEmpty else { return }
+        perform(actions, at: now)
+        arm(at: now)
     }
 
     /// Has `seal` write and seal a record in memory of its own, and `send` send it. Returns whether there was a session.

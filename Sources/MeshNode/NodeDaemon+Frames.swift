@@ -149,7 +149,7 @@ extension NodeDaemon {
                 return nil
             }
             let isRefused = !datagrams.remotes.refused.isEmpty && datagrams.remotes.refused.contains(endpoint)
-            turn?.segments.setDestination(endpoint)
+            if let segments = turn?.segments { setDestination(endpoint, of: segments) }
             return Route(way: .datagrams(endpoint, isRefused: isRefused), second: node.secondCarrier(of: peer))
         }
         guard let (connection, channel) = connection(for: carrier), let outbox = outboxes[connection] else {
@@ -177,7 +177,7 @@ extension NodeDaemon {
                     if let second, let byteCount { appendCopy(of: record.bytes.extracting(0..<byteCount), to: second) }
                     return byteCount
                 }
-                if second != nil { segments.setDestination(endpoint) }
+                if second != nil { setDestination(endpoint, of: segments) }
                 return sealed != nil
             }
             return sendScratch(byteCountMax: byteCountMax, seal) { record in
@@ -242,6 +242,7 @@ extension NodeDaemon {
         if touchesDatagrams {
             touchesDatagrams = false
             datagrams?.port.flush()
+            furtherSockets.flush()
         }
         for connection in touched { outboxes[connection]?.flush() }
         touched.removeAll(keepingCapacity: true)

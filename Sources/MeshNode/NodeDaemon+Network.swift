@@ -27,11 +27,13 @@ extension NodeDaemon {
         let view = currentView()
         guard view != state.view else { return }
         datagrams?.view = view
+        probedAddress = nil
         let observed = state.observed.filter { isCandidate($0.value.address) }
         datagrams?.observed = observed
         if !isFirst {
             logger.info("network changed", metadata: ["addresses": "\(view.addresses.map(\.description))"])
             leaveLostConnections(snapshot)
+            planDiscovery(isForChange: true)
             datagrams?.silentServers = state.servers
             for server in state.servers { state.port.observe(server) }
             drive { node, now, actions in node.networkChanged(at: now, actions: &actions) }
@@ -105,7 +107,7 @@ extension NodeDaemon {
         return isAllowed
     }
 
-    private func isOutsideOverlay(_ endpoint: Endpoint) -> Bool {
+    func isOutsideOverlay(_ endpoint: Endpoint) -> Bool {
         guard let datagrams else { return false }
         let address = endpoint.address
         guard !datagrams.overlayPrefixes.contains(where: { $0.contains(address) }) else { return false }

@@ -55,6 +55,7 @@ extension NodeDaemon {
         takeFrames(buffers.frames, at: now)
         if let due = ethernet.deadline, due <= now { visitSoon() }
         flush()
+        buffers.flush()
     }
 
     private func takeDatagrams(_ received: ReceiveBatch, at now: Instant) {

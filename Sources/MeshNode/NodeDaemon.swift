@@ -95,6 +95,14 @@ public actor NodeDaemon {
     var isStopping = false
     var lastUnknownLogAt: Instant?
     var datagrams: DatagramState?
+    /// Further UDP sockets, which open ways through address translators.
+    var furtherSockets = FurtherSockets()
+    /// What address translators do, as found last.
+    var natBehavior: NATBehavior?
+    var discovery: DiscoveryRun?
+    var discoveryTimer: Scheduled<Void>?
+    /// Whether probes may go to the address that was probed last.
+    var probedAddress: (address: IPAddress, isAllowed: Bool)?
     var meetingPoint: MeetingPoint?
     /// Attempts to meet peers half-way.
     var meetings: [PeerIndex: SimultaneousOpen] = [:]
@@ -272,6 +280,7 @@ public actor NodeDaemon {
             case .openConnections(let peer, let targets, let isClient):
                 openConnections(to: peer, at: targets, isClient: isClient)
             case .stopOpening(let peer): stopOpening(to: peer)
+            case .traversal(let peer, let action): perform(action, for: peer)
             case .trustDirect(let connection):
                 outboxes[connection]?.connection.setMessageByteCountMax(WebSocketLimits().messageByteCountMax)
             case .closeDirect(let connection):

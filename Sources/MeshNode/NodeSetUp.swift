@@ -40,6 +40,7 @@ struct NodeSetUp {
         }
         made.datagramByteCountMax = DatagramPort.datagramByteCountMax
         made.opensConnections = made.usesDatagrams
+        made.opensSockets = made.usesDatagrams
         made.afterDirect =
             switch configuration.afterDirect {
             case .auto: .auto

@@ -258,7 +258,7 @@ public struct Simulation {
         case .openConnections(let peer, let targets, _): openConnections(peer, targets, from: index)
         case .stopOpening(let peer): stopOpening(peer, from: index)
         case .closeDirect(let number): closeConnection(number, by: index)
-        case .event, .dial, .trustDirect: break
+        case .event, .dial, .trustDirect, .traversal: break
         }
     }
 

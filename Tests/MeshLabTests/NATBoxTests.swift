@@ -1,11 +1,23 @@
 import Testing
 
 extension LabTests.WanEmulatorTests {
-    @Test func eachNATBoxOfTheLabMapsAndFiltersAsItIsMeantTo() throws {
+    /// Runs a program of the lab between NAT boxes.
+    private func natLab(_ program: String) throws -> CommandResult {
         let root = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        let result = try shell(
-            "LAB_WAN_BINARY='\(productsDirectory)/shadowmesh-wan' SHADOWMESH='\(productsDirectory)/shadowmesh' "
-                + "NAT_SLOTS=4 '/\(root)/Lab/run.sh' nat_boxes.py --quick </dev/null")
+        return try shell(
+            "OUT=$(mktemp -d); export OUT LAB_WAN_BINARY='\(productsDirectory)/shadowmesh-wan'; "
+                + "SHADOWMESH='\(productsDirectory)/shadowmesh' NAT_SLOTS=4 TRIES=1 '/\(root)/Lab/run.sh' \(program) "
+                + "</dev/null; status=$?; rm -rf \"$OUT\"; exit $status")
+    }
+
+    @Test func eachNATBoxOfTheLabMapsAndFiltersAsItIsMeantTo() throws {
+        let result = try natLab("nat_boxes.py --quick")
+        #expect(result.status == 0, "\(result.output)")
+    }
+
+    @Test(arguments: ["port-restricted symmetric-random", "symmetric-sequential symmetric-sequential"])
+    func translatorsWithAPortForEachDestinationAreGotThroughAndNamed(cell: String) throws {
+        let result = try natLab("nat_matrix.py \(cell)")
         #expect(result.status == 0, "\(result.output)")
     }
 }

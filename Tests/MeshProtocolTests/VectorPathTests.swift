@@ -108,6 +108,7 @@ struct VectorPathTests {
                 #expect(list.count == expected.count, "\(name)")
                 for (candidate, listed) in zip(list, expected) { try VectorTests.expect(candidate, is: listed) }
             case .openConnections: #expect(type == 5)
+            case .punch(let request): #expect(type == 6 && request.bytes == Array(message.dropFirst(4)))
             case .unknown: #expect(type == 0x7F)
             default: Issue.record("\(name) is another message")
             }

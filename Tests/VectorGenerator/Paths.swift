@@ -168,6 +168,10 @@ struct Paths {
             stream("CANDIDATES among unknown types, and candidates to skip", 4, unknown + known + unknown),
             stream("CANDIDATES, 32 of them", 4, most),
             stream("OPEN", 5, []),
+            stream(
+                "PUNCH, 2,000 ports from 1,024 on in any order", 6, [0, 0x07, 0xD0, 4, 0x04, 0x00] + Self.address4),
+            stream("PUNCH, 64 ports, each one above the one before", 6, [1, 0, 64, 4, 0x9C, 0x41] + Self.address4),
+            stream("PUNCH of version 6, downwards by two", 6, [0xFE, 0, 8, 6, 0x9C, 0x40] + Self.address6),
             stream("an unknown type whose body has 16,384 bytes, which is skipped", 0x7F, Self.zeros(16_384)),
         ]
     }

@@ -553,6 +553,11 @@ def check_stream_message(message):
         raise Refused("malformed")
     if kind == 3 and body[0] not in (1, 2):
         raise Refused("malformed")
+    if kind == 6:
+        reader = Reader(body)
+        reader.take(3)
+        if {4: 10, 6: 22}.get(reader.number(1)) != len(body):
+            raise Refused("malformed")
     return kind, decode_candidates(body) if kind == 4 else []
 
 

@@ -20,6 +20,8 @@ public struct NodeStatus: Sendable, Hashable, Codable {
     public var peers: [PeerStatus]
     /// The latest IDs that asked for a session and are not configured.
     public var pending: [PendingPeer]
+    /// What address translators do; absent until it was found out.
+    public var nat: NATStatus?
     /// How often each thing happened, by its reason; what never happened may be absent.
     public var counters: [String: UInt64]
 
@@ -27,7 +29,7 @@ public struct NodeStatus: Sendable, Hashable, Codable {
     public init(
         id: String, version: String, uptimeMilliseconds: UInt64, mode: String, listenAddress: String? = nil,
         tap: TapStatus, candidates: [CandidateStatus] = [], relays: [RelayStatus] = [], peers: [PeerStatus] = [],
-        pending: [PendingPeer] = [],
+        pending: [PendingPeer] = [], nat: NATStatus? = nil,
         counters: [String: UInt64] = [:]
     ) {
         self.id = id
@@ -40,6 +42,7 @@ public struct NodeStatus: Sendable, Hashable, Codable {
         self.relays = relays
         self.peers = peers
         self.pending = pending
+        self.nat = nat
         self.counters = counters
     }
 }

@@ -7,6 +7,7 @@ public enum StatusText {
     public static func text(_ status: NodeStatus) -> String {
         var parts = [heading(status)]
         if !status.candidates.isEmpty { parts.append("own addresses\n" + table(status.candidates)) }
+        if let nat = status.nat { parts.append(nat.text) }
         if !status.relays.isEmpty { parts.append(relays(status.relays)) }
         parts.append(
             status.peers.isEmpty ? "no peers are configured (peers: in the configuration)" : table(status.peers))

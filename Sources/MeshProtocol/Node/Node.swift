@@ -30,6 +30,8 @@ public struct Node: Sendable {
         public var datagramByteCountMax = 1_472
         /// Whether the driver carries out `openConnections`.
         public var opensConnections = false
+        /// Whether the driver carries out `NodeAction.traversal`.
+        public var opensSockets = false
         /// Whether loopback addresses of peers are probed; for tests on one host.
         public var allowsLoopbackCandidates = false
         /// What becomes of relay connections while every configured peer is reached directly.
@@ -143,6 +145,7 @@ public struct Node: Sendable {
         context.usesDatagrams = configuration.usesDatagrams
         context.datagramByteCountMax = configuration.datagramByteCountMax
         context.opensConnections = configuration.opensConnections
+        context.opensSockets = configuration.opensSockets
         context.allowsLoopback = configuration.allowsLoopbackCandidates
         afterDirect = configuration.afterDirect
         let instance = context.entropy.bytes(count: RelayProof.instanceByteCount)
@@ -234,6 +237,7 @@ public struct Node: Sendable {
             case .openConnections(let targets):
                 actions.append(.openConnections(index, targets, isClient: id < peers[index].id))
             case .stopOpening: actions.append(.stopOpening(index))
+            case .traversal(let action): actions.append(.traversal(index, action))
             case .namePeer:
                 for relay in links.indices where links[relay].canRest {
                     name([peers[index].id], to: relay, peersMax: 1, actions: &actions)

@@ -21,6 +21,8 @@ public enum NodeAction: Sendable {
     case openConnections(PeerIndex, [ConnectionTarget], isClient: Bool)
     /// Stop trying to connect to the peer; what is not a WebSocket yet is closed.
     case stopOpening(PeerIndex)
+    /// Part of opening a way to the peer through address translators.
+    case traversal(PeerIndex, TraversalAction)
     /// A peer has proven itself on a direct connection: messages on it may be longer than 16 KiB.
     case trustDirect(UInt64)
     /// Close a direct connection.

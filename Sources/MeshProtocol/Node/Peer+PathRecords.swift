@@ -128,6 +128,7 @@ extension Peer {
         guard carrier != paths.current else { return }
         if case .udp(let endpoint) = carrier {
             paths.updateProber { $0.received(byteCount: byteCount, from: endpoint, at: now) }
+            heardForTraversal(from: endpoint, at: now, actions: &actions)
         } else if showsPath, carrier.isRelay {
             // The peer's frames go by relay while ours do not: one of both may be wrong.
             paths.relayUsed(at: now)

@@ -47,12 +47,14 @@ extension Peer {
             if paths.sessionIndex != 0 {
                 paths.begin(sessionIndex: 0, prober: nil, at: now)
                 beginConnections(nil, context: context, at: now, actions: &actions)
+                beginTraversal(context: context, actions: &actions)
             }
             return
         }
         if paths.sessionIndex != sessions[place].localIndex {
             beginPaths(place, context: &context, at: now)
             beginConnections(place, context: context, at: now, actions: &actions)
+            beginTraversal(context: context, actions: &actions)
         }
         leaveDoubtfulPath(at: now, actions: &actions)
         if let next = preferredCarrier(place, context: &context, at: now, actions: &actions), next != paths.current {
@@ -61,6 +63,8 @@ extension Peer {
         askAlternative(place, context: &context, at: now, actions: &actions)
         guard context.usesDatagrams else { return }
         closeIdleConnections(at: now, actions: &actions)
+        let isOnDatagrams = hasDatagramPath
+        holePunch?.update(isDirect: isOnDatagrams, at: now)
         if lacksRelay, paths.mayName(at: now) { actions.append(.namePeer) }
         if let due = closeDue(context), now >= due {
             for (relay, channel) in relayChannels.sorted(by: { $0.key < $1.key }) {
@@ -167,6 +171,7 @@ extension Peer {
         for place in sessions.indices { consider(sessions[place].orderDeadline) }
         consider(closeDue(context))
         consider(connectionDeadline)
+        if paths.isDirectAllowed { consider(holePunch?.deadline) }
         if context.usesDatagrams, lacksRelay { consider(paths.nameDeadline) }
         return result
     }
@@ -179,6 +184,7 @@ extension Peer {
         guard sessions[place].localIndex == paths.sessionIndex else { return }
         let current = paths.currentEndpoint
         paths.updateProber { if $0.name(candidates, current: current) { $0.start(at: now) } }
+        holePunch?.networkChanged(at: now)
         if connections?.name(candidates) == true, !isOnDirect { connections?.start(at: now) }
     }
 
@@ -201,6 +207,7 @@ extension Peer {
             $0.distrust(except: current)
             $0.start(at: now)
         }
+        holePunch?.networkChanged(at: now)
         if !isOnDirect { connections?.start(at: now) }
         _ = paths.updateLiveness { $0.check(isUrgent: true, at: now) }
     }
@@ -242,6 +249,7 @@ extension Peer {
         if let wanted = paths.dropsVainWish(at: now) { actions.append(.event(.wishDropped(index, wanted))) }
         let hasAlternative = hasAlternative
         handleConnectionTimeout(context: &context, at: now, actions: &actions)
+        handleTraversalTimeout(place, context: &context, at: now, actions: &actions)
         guard let current = paths.current,
             let due = paths.updateLiveness({ $0.timedOut(hasAlternative: hasAlternative, at: now) })
         else { return }

@@ -149,6 +149,10 @@ extension Peer {
                 if let place = sessions.firstIndex(where: { $0.localIndex == localIndex }) {
                     peerOpensConnections(place: place, at: now, actions: &actions)
                 }
+            case .punch(let request):
+                if let place = sessions.firstIndex(where: { $0.localIndex == localIndex }) {
+                    received(request, place: place, context: &context, at: now, actions: &actions)
+                }
             case .work(let work): actions.append(.work(work, .session(localIndex: localIndex)))
             case .rotated(let epoch): actions.append(.event(.rotated(index, epoch: epoch)))
             case .pong(let identifier, let nanoseconds):

@@ -35,6 +35,8 @@ struct Peer: Sendable {
     private(set) var kept = KeptFrames()
     /// Direct connections that are paths of the session; `nil` unless direct paths are looked for.
     var connections: PeerConnections?
+    /// The way through address translators; `nil` unless direct paths are looked for and sockets can be opened.
+    var holePunch: HolePunch?
     /// Channels that this node has told a relay to close.
     var closingChannels: [Int: UInt32] = [:]
     var initiator: InitiatorHandshake?

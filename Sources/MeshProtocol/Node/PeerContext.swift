@@ -16,6 +16,8 @@ struct PeerContext: Sendable {
     var datagramByteCountMax = 0
     /// Whether the driver opens connections on request.
     var opensConnections = false
+    /// Whether the driver carries out `TraversalAction`s.
+    var opensSockets = false
     /// Where the other ends of direct connections are.
     var remoteEndpoints: [UInt64: Endpoint] = [:]
     /// Frames that may be delivered, in order, and their peers.
@@ -65,6 +67,8 @@ enum PeerAction: Sendable {
     case openConnections([ConnectionTarget])
     /// Stop trying to connect to the peer.
     case stopOpening
+    /// Part of opening a way through address translators.
+    case traversal(TraversalAction)
     /// Ask the relays for a channel to the peer.
     case namePeer
     /// Relays that wait after a failure are tried at once.

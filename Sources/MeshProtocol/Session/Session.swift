@@ -277,6 +277,7 @@ public struct Session: Sendable {
         case .close: actions.append(.ended(.closedByPeer))
         case .candidates(let list): actions.append(.candidates(list))
         case .openConnections: actions.append(.openConnections)
+        case .punch(let request): actions.append(.punch(request))
         case .unknown: break
         }
     }

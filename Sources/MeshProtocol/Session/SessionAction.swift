@@ -14,6 +14,8 @@ enum SessionAction: Sendable {
     case candidates([Candidate])
     /// The peer opens connections now.
     case openConnections
+    /// The peer asks for challenges to ports of its address.
+    case punch(PunchRequest)
     /// Nothing was received for too long although this node asked.
     case unresponsive
     /// The session is over: the peer closed it, or broke the protocol.

@@ -12,6 +12,8 @@ public enum StreamMessage: Equatable, Sendable {
     case candidates([Candidate])
     /// The sender opens connections to the receiver's addresses now: do the same, so that both meet. The body is empty.
     case openConnections
+    /// The sender asks for challenges to ports of its own address.
+    case punch(PunchRequest)
     /// A type that a later release may add; skipped.
     case unknown(type: UInt8)
 
@@ -31,6 +33,7 @@ public enum StreamMessage: Equatable, Sendable {
         static let close: UInt8 = 3
         static let candidates: UInt8 = 4
         static let openConnections: UInt8 = 5
+        static let punch: UInt8 = 6
     }
 
     /// Parses a body whose type and length were read. Throws `WireError`.
@@ -49,6 +52,7 @@ public enum StreamMessage: Equatable, Sendable {
         case Tag.openConnections:
             try WireReader(body).requireEnd()
             self = .openConnections
+        case Tag.punch: self = .punch(try PunchRequest(parsing: body))
         default: self = .unknown(type: type)
         }
     }
@@ -62,6 +66,7 @@ public enum StreamMessage: Equatable, Sendable {
             case .close(let reason): (Tag.close, [reason.rawValue])
             case .candidates(let list): (Tag.candidates, SessionParameters.bytes(of: list))
             case .openConnections: (Tag.openConnections, [])
+            case .punch(let request): (Tag.punch, request.bytes)
             case .unknown(let type): (type, [])
             }
         var writer = WireWriter(capacity: Self.headerByteCount + body.count)

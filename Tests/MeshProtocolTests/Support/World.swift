@@ -138,7 +138,7 @@ final class World {
         case .connectRelay: connectRequests += 1
         case .closeRelay: relayCloses += 1
         case .dial(let peer): dials.append(peer)
-        case .openConnections, .stopOpening: break
+        case .openConnections, .stopOpening, .traversal: break
         case .closeDirect(let connection): closedDirects.append(connection)
         case .trustDirect(let connection): trustedDirects.append(connection)
         }
