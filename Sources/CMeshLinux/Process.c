@@ -4,11 +4,13 @@
 #include "CMeshLinux.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <linux/capability.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -70,4 +72,24 @@ const char *cmesh_error_text(int error) {
 const char *cmesh_error_name(int error) {
     const char *name = strerrorname_np(error);
     return name ? name : "unknown errno";
+}
+
+// The first object is the program; the rest are libraries, which others have mapped as well.
+static int forget_text(struct dl_phdr_info *object, size_t size, void *result) {
+    (void)size;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    for (int index = 0; index < object->dlpi_phnum; index++) {
+        const ElfW(Phdr) *segment = &object->dlpi_phdr[index];
+        if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X) || segment->p_flags & PF_W) continue;
+        uintptr_t start = (object->dlpi_addr + segment->p_vaddr) & ~(page - 1);
+        uintptr_t end = object->dlpi_addr + segment->p_vaddr + segment->p_filesz;
+        if (madvise((void *)start, end - start, MADV_DONTNEED) < 0) *(int *)result = -errno;
+    }
+    return 1;
+}
+
+int cmesh_process_forget_text(void) {
+    int result = 0;
+    dl_iterate_phdr(forget_text, &result);
+    return result;
 }

@@ -40,6 +40,7 @@ public enum NodeRunner {
             defer { lookUp?.cancel() }
             let notifier = SystemdNotifier.fromEnvironment()
             try? notifier.notify(.ready)
+            ProcessResources.forgetStartUpCode()
             let failure = await stops.first { _ in true } ?? nil
             try? notifier.notify(.stopping)
             await daemon.stop()

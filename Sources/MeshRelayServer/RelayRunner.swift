@@ -39,6 +39,7 @@ public enum RelayRunner {
         }
         let notifier = SystemdNotifier.fromEnvironment()
         try? notifier.notify(.ready)
+        ProcessResources.forgetStartUpCode()
         for await _ in stops { break }
         beats?.cancel()
         try? notifier.notify(.stopping)
