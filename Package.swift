@@ -188,6 +188,14 @@ let package = Package(
             name: "MeshRegistryTests",
             dependencies: [
                 "MeshBase", "MeshEthereum", "MeshRegistry", .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
+        .testTarget(
+            name: "MeshOperatorTests",
+            dependencies: [
+                "MeshBase", "MeshControl", "MeshCrypto", "MeshEthereum", "MeshOperator", "MeshRegistry", "MeshSigner",
+                .product(name: "Logging", package: "swift-log"),
             ]),
         .testTarget(name: "MeshSignerTests", dependencies: ["MeshCrypto", "MeshEthereum", "MeshSigner"]),
         .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshProtocol", "MeshSim"]),

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import copy
 
+from eth_utils import keccak
+
+from chain.accounts import Account
 from chain.encoding import Json, block_json
+from chain.ens import namehash
 from chain.layout import Node, list_words
 from chain.rpc import Rpc
-from chain.setup import DevelopmentNetwork, Settings, make_network
+from chain.setup import NAME, DevelopmentNetwork, Settings, descriptor, make_network, relay_identity
 
 GENESIS_TIME = 1_750_000_000.0
 NODE_FIELDS = (
@@ -48,7 +52,42 @@ def registry_case(network: DevelopmentNetwork) -> Json:
         "get_nodes_result": request(rpc, "eth_call", {"to": address, "data": _get_nodes(network)}, tag),
         "proof": request(rpc, "eth_getProof", address, slots, tag),
         "logs": request(rpc, "eth_getLogs", {"fromBlock": "0x0", "toBlock": tag, "address": address}),
+        "ens": ens_case(network, rpc, tag),
     }
+
+
+def ens_case(network: DevelopmentNetwork, rpc: Rpc, tag: str) -> Json:
+    """A name, and proofs of what it stands for from ENS registry and resolver; and proofs that another name is not
+    there."""
+    registry, resolver = ("0x" + contract.address.hex() for contract in (network.ens, network.resolver))
+    return {
+        "registry": registry,
+        "resolver": resolver,
+        "known": _name_case(rpc, registry, resolver, NAME, tag),
+        "unknown": _name_case(rpc, registry, resolver, "nobody.eth", tag),
+    }
+
+
+def _name_case(rpc: Rpc, registry: str, resolver: str, name: str, tag: str) -> Json:
+    """The slots are those of ENSStorage.swift, of which the last is the one that this resolver uses."""
+    node = namehash(name)
+    record = int.from_bytes(_element(node, bytes(32)), "big")
+    coin, second = (60).to_bytes(32, "big"), (2).to_bytes(32, "big")
+    slots = [
+        _element(node, bytes(32)),
+        _element(coin, _element(node, _element(bytes(32), second))),
+        _element(coin, _element(node, (1).to_bytes(32, "big"))),
+    ]
+    return {
+        "name": name,
+        "registry_proof": request(rpc, "eth_getProof", registry, [hex(record), hex(record + 1)], tag),
+        "resolver_proof": request(rpc, "eth_getProof", resolver, ["0x" + slot.hex() for slot in slots], tag),
+    }
+
+
+def _element(key: bytes, root: bytes) -> bytes:
+    """Where Solidity keeps an element of a mapping."""
+    return keccak(key + root)
 
 
 def _get_nodes(network: DevelopmentNetwork) -> str:
@@ -80,8 +119,13 @@ def lies(case: Json) -> list[Json]:
 
 
 def registry_vectors(relays: int) -> Json:
-    """An empty registry, and one with relays, with lies about the latter."""
+    """An empty registry, and one with relays, with lies about the latter; and the latter after a beat and an update."""
     empty = make_network(Settings(clock=lambda: GENESIS_TIME, accounts=2))
     full = make_network(Settings(clock=lambda: GENESIS_TIME, accounts=2, relays=relays))
     case = registry_case(full)
-    return {"empty": registry_case(empty), "listed": case, "lies": lies(case)}
+    beating, moving = Account("relay 0"), Account("relay 1")
+    full.registry.transact(beating, "updateHeartbeat", relay_identity(beating))
+    full.registry.transact(
+        moving, "updateEndpoint", relay_identity(moving), descriptor("wss://relay-1.example:8443", "us-west")
+    )
+    return {"empty": registry_case(empty), "listed": case, "later": registry_case(full), "lies": lies(case)}

@@ -11,10 +11,7 @@ struct RelayLookUp: Sendable {
 
     init(_ registry: RegistryConfiguration) {
         let log = Logger(label: "registry")
-        var cache: DirectoryCache?
-        do throws(CacheProblem) {
-            cache = try DirectoryCache(path: registry.cache)
-        } catch { log.warning("\(error)") }
+        let cache = DirectoryCache.open(registry.cache, log: log)
         client = RegistryClient(registry.source, transport: HTTPTransport(), cache: cache, log: log)
     }
 

@@ -1,5 +1,5 @@
 internal import Foundation
-internal import Logging
+public import Logging
 public import MeshBase
 public import MeshControl
 internal import MeshRegistry
@@ -17,12 +17,13 @@ public struct HeartbeatKeeper: Sendable {
 
     private let account: RegistryOperator
     private let relay: PeerID
-    private let log = Logger(label: "registry")
+    private let log: Logger
 
     /// Makes a keeper of the beats of `relay`.
-    public init(_ account: RegistryOperator, relay: PeerID) {
+    public init(_ account: RegistryOperator, relay: PeerID, log: Logger = Logger(label: "registry")) {
         self.account = account
         self.relay = relay
+        self.log = log
     }
 
     /// Opens the account that a relay's configuration names; `nil` when it names none. Throws in words when its file or its
@@ -38,37 +39,47 @@ public struct HeartbeatKeeper: Sendable {
     /// Beats until the task is cancelled.
     public func run() async {
         while !Task.isCancelled {
-            var pause = Self.retrySeconds
-            do {
-                pause = try await beatWhenDue()
-            } catch {
-                log.warning(
-                    "no heartbeat: \(error); it is tried again in 10 min",
-                    metadata: ["account": "\(account.account)", "relay": "\(relay.abbreviated)"])
-            }
-            try? await Task.sleep(for: .seconds(pause))
+            let seconds = await turn(at: UInt64(max(0, Date().timeIntervalSince1970)))
+            try? await Task.sleep(for: .seconds(seconds))
         }
     }
 
-    /// Beats if it is time, and answers after how many seconds it is again.
-    private func beatWhenDue() async throws -> UInt64 {
+    /// Beats if it is time at that second since 1970, and answers after how many seconds to look again.
+    package func turn(at now: UInt64) async -> UInt64 {
+        do {
+            return try await beatWhenDue(at: now)
+        } catch {
+            log.warning(
+                "no heartbeat: \(error); it is tried again in 10 min",
+                metadata: ["account": "\(account.account)", "relay": "\(relay.abbreviated)"])
+            return Self.retrySeconds
+        }
+    }
+
+    private func beatWhenDue(at now: UInt64) async throws -> UInt64 {
         let last = try await account.lastBeat(of: relay)
-        let now = UInt64(max(0, Date().timeIntervalSince1970))
         let (due, _) = last.heartbeat.addingReportingOverflow(Self.intervalSeconds)
         // The first beat draws the value by which nodes choose their homes.
-        guard now >= due || !last.isDrawn else { return min(due - now, Self.intervalSeconds) }
+        guard now >= due || !last.isDrawn else {
+            // A relay that was restarted says so as well, and not only after its next beat.
+            if let plan = try? await account.propose(.heartbeat(relay), isLimited: true).plan {
+                warnIfLow(balance: plan.balance, cost: plan.feeExpected)
+            }
+            return min(due - now, Self.intervalSeconds)
+        }
         let proposal = try await account.propose(.heartbeat(relay), isLimited: true)
         let receipt = try await account.send(proposal)
         log.notice(
             "beat",
             metadata: ["block": "\(receipt.blockNumber)", "gas": "\(receipt.gasUsed)", "relay": "\(relay.abbreviated)"])
-        let cost = UInt128(receipt.gasUsed) * receipt.gasPrice
-        let balance = try await account.balance()
-        if cost > 0, balance / cost < Self.beatsLeftMin {
-            log.warning(
-                "the account has ether for \(balance / cost) more beats only; send it some",
-                metadata: ["account": "\(account.account)", "balance": "\(EtherText.ether(balance))"])
-        }
+        warnIfLow(balance: try await account.balance(), cost: UInt128(receipt.gasUsed) * receipt.gasPrice)
         return Self.intervalSeconds
+    }
+
+    private func warnIfLow(balance: UInt128, cost: UInt128) {
+        guard cost > 0, balance / cost < Self.beatsLeftMin else { return }
+        log.warning(
+            "the account has ether for \(balance / cost) more beats only; send it some",
+            metadata: ["account": "\(account.account)", "balance": "\(EtherText.ether(balance))"])
     }
 }

@@ -19,7 +19,7 @@ public struct RelayListing: Sendable {
         let log = Logger(label: "registry")
         let clock = ContinuousClock()
         let cacheStart = clock.now
-        let cache = openCache(configuration.cache, log)
+        let cache = DirectoryCache.open(configuration.cache, log: log)
         let client = RegistryClient(configuration.source, transport: HTTPTransport(), cache: cache, log: log)
         await client.loadCache()
         let start = clock.now
@@ -35,16 +35,6 @@ public struct RelayListing: Sendable {
             milliseconds: (clock.now - start) / .milliseconds(1),
             cacheMilliseconds: (start - cacheStart) / .milliseconds(1),
             network: configuration.network)
-    }
-
-    /// A cache is a convenience: without one the list is read all the same.
-    private static func openCache(_ path: String, _ log: Logger) -> DirectoryCache? {
-        do throws(CacheProblem) {
-            return try DirectoryCache(path: path)
-        } catch {
-            log.warning("\(error)")
-            return nil
-        }
     }
 
     /// A table, and where it comes from.

@@ -143,7 +143,8 @@ struct DescriptorOptions: ParsableArguments {
 
     func value() throws -> RelayDescriptor {
         guard let descriptor = RelayDescriptor(url: try RelayURL(url), region: region) else {
-            throw ValidationError("the region has 1 to 32 bytes without control characters, the URL at most 255")
+            throw ValidationError(
+                "the region has 1 to 32 bytes without control characters, the URL at most 255 and no path")
         }
         return descriptor
     }

@@ -65,3 +65,46 @@ import Testing
         #expect(ENSCalls.registryAddress.description == "0x00000000000C2E074eC69A0dFb2997BA6C7d2e1e")
     }
 }
+
+/// Computed with eth_utils; a proof of a real resolver without versions is in registry.json.
+@Suite struct ENSStorageTests {
+    @Test func recordsAreWhereSolidityKeepsThem() throws {
+        let name = try #require(ENSName("chronara.eth"))
+        #expect(
+            ENSStorage.recordSlots(of: name).map(\.description) == [
+                "0xec932ef738c0b4366382b93293b4fa4c4564bc6781b8e447edc452943958f4c8",
+                "0xec932ef738c0b4366382b93293b4fa4c4564bc6781b8e447edc452943958f4c9",
+            ])
+        #expect(
+            ENSStorage.versionSlot(of: name).description
+                == "0xec932ef738c0b4366382b93293b4fa4c4564bc6781b8e447edc452943958f4c8")
+        #expect(
+            ENSStorage.addressSlot(of: name, version: 0).description
+                == "0xe160cbea877fee4fcd62069749330a777262641bac5ea1ff3b23040825cb9f05")
+        #expect(
+            ENSStorage.addressSlot(of: name, version: 3).description
+                == "0x3ed7782f3f40c54117e66d03a4a1ba649332ba8e221f3e3ccd1431dde34115cf")
+        #expect(
+            ENSStorage.addressSlot(of: name).description
+                == "0x3a1f6a4e544fd485202c72e6360ef03bd35dae65a79534fb5d0efc29f6f94b89")
+    }
+
+    @Test func wordsThatHoldNoAddressAreNone() throws {
+        let address = [UInt8](repeating: 0x11, count: 20)
+        func word(_ bytes: [UInt8]) throws -> Word256 { try #require(Word256(bytes: bytes)) }
+        let zeros = [UInt8](repeating: 0, count: 11)
+        #expect(ENSStorage.address(shortBytes: try word(address + zeros + [40]))?.bytes == address)
+        for bad in [
+            address + zeros + [41], address + zeros + [38], address + zeros.dropLast() + [1, 40],
+            [UInt8](repeating: 0, count: 31) + [40], [UInt8](repeating: 0, count: 32),
+        ] { #expect(ENSStorage.address(shortBytes: try word(bad)) == nil) }
+    }
+
+    @Test func aRecordWithoutOwnerIsNone() throws {
+        let resolver = Word256(UInt64(7))
+        #expect(ENSStorage.resolver(record: [resolver, resolver])?.word == resolver)
+        #expect(ENSStorage.resolver(record: [.zero, resolver]) == nil)
+        #expect(ENSStorage.resolver(record: [resolver, .zero]) == nil)
+        #expect(ENSStorage.resolver(record: [resolver]) == nil)
+    }
+}

@@ -1,5 +1,4 @@
 import Foundation
-import Logging
 import MeshBase
 import MeshEthereum
 import MeshRegistry
@@ -20,13 +19,14 @@ func directory(_ count: Int, using random: inout SeededGenerator, block: UInt64 
     }
     return RelayDirectory(
         chainID: 1, contract: .zero, blockNumber: block, blockHash: Word256(block), blockTime: 1_000_100,
-        entries: entries)
+        wholeTime: 1_000_100, storageRoot: Word256(block), entries: entries)
 }
 
-private func without(_ directory: RelayDirectory, _ entries: [RelayEntry]) -> RelayDirectory {
+func without(_ directory: RelayDirectory, _ entries: [RelayEntry]) -> RelayDirectory {
     RelayDirectory(
         chainID: directory.chainID, contract: directory.contract, blockNumber: directory.blockNumber + 1,
-        blockHash: directory.blockHash, blockTime: directory.blockTime, entries: entries)
+        blockHash: directory.blockHash, blockTime: directory.blockTime,
+        wholeTime: directory.wholeTime, storageRoot: directory.storageRoot, entries: entries)
 }
 
 @Suite struct DirectoryTests {
@@ -84,6 +84,21 @@ private func without(_ directory: RelayDirectory, _ entries: [RelayEntry]) -> Re
         #expect(list.usable.map(\.identity) == [entries[1].identity, entries[3].identity])
         #expect(list.ranking(for: entries[0].identity).map(\.identity) == [entries[1].identity])
     }
+
+    @Test func nobodyIsLedToItself() throws {
+        var random = SeededGenerator(seed: 1)
+        for (host, isUsed) in [
+            ("127.0.0.1", false), ("[::1]", false), ("169.254.169.254", false), ("0.0.0.0", false),
+            ("224.0.0.1", false),
+            ("[::ffff:127.0.0.1]", false), ("[fe80::1]", false), ("localhost", false), ("198.51.100.1", true),
+            ("[2001:db8::1]", true), ("relay.example", true),
+        ] {
+            var entries = directory(1, using: &random).entries
+            entries[0].descriptor = RelayDescriptor(url: try RelayURL("wss://\(host)"), region: nil)
+            let list = without(directory(0, using: &random), entries)
+            #expect(list.usable.count == (isUsed ? 1 : 0), "\(host)")
+        }
+    }
 }
 
 @Suite struct DescriptorTests {
@@ -95,6 +110,7 @@ private func without(_ directory: RelayDirectory, _ entries: [RelayEntry]) -> Re
             // A field of a later version.
             #expect(RelayDescriptor(bytes: descriptor.encoded + [0, 9, 0, 2, 1, 2]) == descriptor)
         }
+        #expect(RelayDescriptor(url: try RelayURL("wss://relay.example/reboot"), region: nil) == nil)
         #expect(RelayDescriptor(url: url, region: "") == nil)
         #expect(RelayDescriptor(url: url, region: "a\nb") == nil)
         #expect(RelayDescriptor(url: url, region: String(repeating: "a", count: 33)) == nil)
@@ -122,6 +138,26 @@ private func without(_ directory: RelayDirectory, _ entries: [RelayEntry]) -> Re
                 #expect(RelayDescriptor(bytes: descriptor.encoded) == descriptor)
             }
         }
+    }
+}
+
+@Suite struct WeaknessTests {
+    @Test(arguments: [
+        (["https://a.example/key", "https://b.example", "https://c.example"], 0), (["https://a.example"], 1),
+        (["https://a.example/one", "https://a.example/two", "https://b.example"], 1),
+        (["https://a.example:1", "https://a.example:2", "https://b.example"], 1),
+        (["http://a.example", "https://b.example"], 1), (["http://203.0.113.5", "https://b.example"], 1),
+        (
+            [
+                "http://localhost:8545", "http://192.168.1.5", "http://[::1]:8545", "http://10.0.0.1",
+                "http://[fd00::1]",
+            ], 0
+        ),
+    ]) func endpointsThatDoNotCheckEachOtherAreNamed(urls: [String], count: Int) {
+        var source = RegistrySource(chainID: 1, contract: .address(.zero), endpoints: urls)
+        #expect(source.weaknesses.count == count, "\(source.weaknesses)")
+        source.chainID = 31_337
+        #expect(source.weaknesses.isEmpty)
     }
 }
 
@@ -180,60 +216,5 @@ private func without(_ directory: RelayDirectory, _ entries: [RelayEntry]) -> Re
         #expect(try #require(BlockQuorum(reports, configured: 4)).verdict == nil)
         #expect(BlockQuorum(Array(reports.prefix(1)), configured: 2) == nil)
         #expect(BlockQuorum([], configured: 1) == nil)
-    }
-}
-
-@Suite struct CacheTests {
-    private static let source = RegistrySource(chainID: 1, contract: .address(.zero), endpoints: ["http://a"])
-
-    @Test func whatIsKeptIsThereAfterwards() throws {
-        let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).sqlite").path
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        var random = SeededGenerator(seed: testSeed())
-        let list = directory(50, using: &random)
-        let descriptors = Dictionary(
-            uniqueKeysWithValues: list.entries.map { ($0.descriptorHash, $0.descriptor?.encoded ?? []) })
-        let cache = try DirectoryCache(path: path)
-        #expect(try cache.load(Self.source) == nil)
-        try cache.store(list, descriptors: descriptors, of: Self.source)
-        #expect(try cache.load(Self.source)?.directory == list)
-        let shorter = without(list, Array(list.entries.prefix(3)))
-        try cache.store(shorter, descriptors: descriptors, of: Self.source)
-        let contents = try #require(try DirectoryCache(path: path).load(Self.source))
-        #expect(contents.directory == shorter && contents.descriptors == descriptors)
-        var other = Self.source
-        other.chainID = 2
-        #expect(try cache.load(other) == nil)
-    }
-
-    @Test func aFileThatIsNoCacheIsRefusedWithItsName() throws {
-        let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).sqlite").path
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        try Data(repeating: 65, count: 5_000).write(to: URL(filePath: path))
-        do throws(CacheProblem) {
-            _ = try DirectoryCache(path: path)
-            Issue.record("it is taken")
-        } catch { #expect("\(error)".contains(path)) }
-    }
-}
-
-@Suite(.enabled(if: VectorChain.isThere, "the registry's vectors are not there")) struct RegistryClientTests {
-    @Test func theCachedListServesWhenAllEndpointsFail() async throws {
-        let path = FileManager.default.temporaryDirectory.appending(path: "\(UUID()).sqlite").path
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let chain = try VectorChain()
-        let source = try chain.source(["https://a", "https://b"])
-        let first = RegistryClient(source, transport: chain, cache: try DirectoryCache(path: path), log: log)
-        let fresh = try await first.refresh()
-        #expect(!fresh.isStale)
-        let dead = try VectorChain(twists: ["https://a": { _, _ in nil }, "https://b": { _, _ in nil }])
-        let second = RegistryClient(source, transport: dead, cache: try DirectoryCache(path: path), log: log)
-        #expect(await second.loadCache()?.directory == fresh.directory)
-        await #expect(throws: RegistryFailure.tooFewEndpoints(answering: 0, configured: 2)) {
-            try await second.refresh()
-        }
-        let stale = try #require(await second.snapshot)
-        #expect(stale.isStale && stale.directory == fresh.directory)
     }
 }

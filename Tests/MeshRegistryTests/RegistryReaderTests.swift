@@ -93,12 +93,6 @@ private let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         }
     }
 
-    @Test func anEndpointThatIsNotThereIsAFailure() async throws {
-        // Port 1 is nobody's (tcpmux, RFC 1078).
-        await #expect(throws: RPCFailure.self) { try await HTTPTransport().post(Data(), to: "http://127.0.0.1:1") }
-        await #expect(throws: RPCFailure.self) { try await HTTPTransport().post(Data(), to: "nonsense") }
-    }
-
     @Test func endpointsThatFailAreDoneWithout() async throws {
         let chain = try VectorChain(twists: [endpoints[1]: { _, _ in nil }])
         let reader = RegistryReader(try chain.source(endpoints), transport: chain, log: log)
@@ -138,7 +132,7 @@ private let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         func before(_ number: UInt64, _ hash: Word256) -> RelayDirectory {
             RelayDirectory(
                 chainID: now.chainID, contract: now.contract, blockNumber: number, blockHash: hash, blockTime: 0,
-                entries: [])
+                wholeTime: 0, storageRoot: .zero, entries: [])
         }
         _ = try await reader.read(after: now, descriptors: &descriptors)
         await #expect(throws: RegistryFailure.wentBack(from: now.blockNumber + 1, to: now.blockNumber)) {

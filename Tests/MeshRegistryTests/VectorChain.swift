@@ -15,16 +15,33 @@ final class VectorChain: RPCTransport {
     static let isThere = FileManager.default.fileExists(atPath: directory + "/registry.json")
 
     let file: JSONValue
-    let registry: JSONValue
+    private let part: Mutex<String>
     private let twists: [String: Twist]
     private let requests = Mutex<[String: Int]>([:])
+    private let methods = Mutex<[String: Int]>([:])
 
-    /// `part` is `listed` or `empty`.
+    /// `part` is `listed`, `later` or `empty`.
     init(_ part: String = "listed", twists: [String: Twist] = [:]) throws {
         let data = try Data(contentsOf: URL(filePath: "\(Self.directory)/registry.json"))
         file = try JSONDecoder().decode(JSONValue.self, from: data)
-        registry = try #require(file[part])
+        self.part = Mutex(part)
         self.twists = twists
+    }
+
+    /// What the chain holds now.
+    var registry: JSONValue { file[part.withLock { $0 }] ?? .null }
+
+    /// Time passes.
+    func move(to part: String) { self.part.withLock { $0 = part } }
+
+    /// How often a method was called, and for proofs how many slots were asked for.
+    func count(_ method: String) -> Int { methods.withLock { $0[method] ?? 0 } }
+
+    /// The source by a name that ENS on that chain resolves, or by one that it does not know.
+    func source(_ endpoints: [String], name: String) throws -> RegistrySource {
+        let name = try #require(registry["ens"]?[name]?["name"]?.string.flatMap { ENSName($0) })
+        let ens = try #require(registry["ens"]?["registry"]?.string.flatMap { EthereumAddress(text: $0) })
+        return RegistrySource(chainID: 31_337, contract: .name(name, registry: ens), endpoints: endpoints)
     }
 
     var address: EthereumAddress {
@@ -40,7 +57,7 @@ final class VectorChain: RPCTransport {
 
     func requestCount(_ url: String) -> Int { requests.withLock { $0[url] ?? 0 } }
 
-    func post(_ body: Data, to url: String) async throws(RPCFailure) -> Data {
+    func post(_ body: Data, to url: String, byteCountMax: Int) async throws(RPCFailure) -> Data {
         requests.withLock { $0[url, default: 0] += 1 }
         guard let batch = (try? JSONDecoder().decode(JSONValue.self, from: body))?.array else { throw .notJSONRPC }
         var answers: [JSONValue] = []
@@ -56,17 +73,30 @@ final class VectorChain: RPCTransport {
     }
 
     private func answer(_ call: RPCCall) -> JSONValue {
-        switch call.method {
+        let slots = call.method == "eth_getProof" ? call.parameters[1].array ?? [] : []
+        methods.withLock {
+            $0[call.method, default: 0] += 1
+            $0["slots", default: 0] += slots.count
+        }
+        return switch call.method {
         case "eth_chainId": .string("0x7a69")
         case "eth_getBlockByNumber": registry["block"] ?? .null
-        case "eth_getProof": proof(of: call.parameters[1].array ?? [])
+        case "eth_getProof": proof(of: slots, at: call.parameters[0].string ?? "")
         case "eth_getLogs": logs(call.parameters[0])
+        case "eth_call": resolution(call.parameters[0])
         default: .null
         }
     }
 
-    private func proof(of slots: [JSONValue]) -> JSONValue {
-        guard var answer = registry["proof"]?.object, let recorded = answer["storageProof"]?.array else { return .null }
+    /// The proofs that were recorded of an account.
+    private func proof(of slots: [JSONValue], at address: String) -> JSONValue {
+        let ens = registry["ens"]
+        let proofs = [
+            registry["proof"], ens?["known"]?["registry_proof"], ens?["known"]?["resolver_proof"],
+            ens?["unknown"]?["registry_proof"], ens?["unknown"]?["resolver_proof"],
+        ].compactMap { $0?.object }.filter { $0["address"]?.string?.lowercased() == address.lowercased() }
+        guard var answer = proofs.first else { return .null }
+        let recorded = proofs.flatMap { $0["storageProof"]?.array ?? [] }
         func word(_ value: JSONValue?) -> Word256? {
             value?.string.flatMap { text in
                 (try? Hexadecimal.quantity(text)) ?? (try? Hexadecimal.bytes(text)).flatMap { Word256(bigEndian: $0) }
@@ -76,10 +106,22 @@ final class VectorChain: RPCTransport {
         return .object(answer)
     }
 
+    /// The registry of names says which resolver, the resolver which address.
+    private func resolution(_ call: JSONValue) -> JSONValue {
+        let isResolver = call["data"]?.string?.hasPrefix("0x3b3b57de") == true
+        let text = isResolver ? registry["address"]?.string : registry["ens"]?["resolver"]?.string
+        return .string("0x" + String(repeating: "0", count: 24) + (text ?? "").dropFirst(2).lowercased())
+    }
+
     private func logs(_ filter: JSONValue) -> JSONValue {
         let wanted = filter["topics"]?.array ?? []
+        func number(_ value: JSONValue?) -> UInt64? {
+            value?.string.flatMap { try? Hexadecimal.quantity($0) }.flatMap { $0.uint64 }
+        }
+        let first = number(filter["fromBlock"]) ?? 0
         return .array(
             (registry["logs"]?.array ?? []).filter { log in
+                guard let block = number(log["blockNumber"]), block >= first else { return false }
                 let topics = log["topics"]?.array ?? []
                 return wanted.enumerated().allSatisfy { index, alternatives in
                     alternatives.isNull || (index < topics.count && alternatives.array?.contains(topics[index]) == true)

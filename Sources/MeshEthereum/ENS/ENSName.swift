@@ -24,10 +24,6 @@ public struct ENSName: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// The slot of the registry's record that holds the resolver: the record is at the hash of node and slot 0, its owner
-    /// in the first word, the resolver in the lower 160 bits of the second (ENSRegistry.sol).
-    public var resolverSlot: Word256 { Keccak256.hash(node.bytes, Word256.zero.bytes).advanced(by: 1) }
-
     private static func isLabel(_ label: Substring.UTF8View) -> Bool {
         let name = label.drop { $0 == UInt8(ascii: "_") }
         guard !label.isEmpty, label.count <= 63 else { return false }

@@ -8,6 +8,20 @@ public enum RegistryCalls {
     /// The topic of the event that holds a descriptor.
     public static let endpointUpdated = ABIEncoder.signatureHash(
         "EndpointUpdated", [identityType, .address, .fixedBytes(32), .bytes])
+    /// The topic of the event that a relay came.
+    static let nodeRegistered = ABIEncoder.signatureHash(
+        "NodeRegistered", [identityType, .address, .uint(bitCount: 256)])
+    /// The topic of the event that a relay gave a sign of life.
+    static let heartbeat = ABIEncoder.signatureHash("Heartbeat", [identityType, .address, .uint(bitCount: 256)])
+    /// The topic of the event that a relay went.
+    static let nodeDeregistered = ABIEncoder.signatureHash(
+        "NodeDeregistered",
+        [identityType, .address, .uint(bitCount: 256), .uint(bitCount: 256), .address])
+    /// The topic of the event that a stake was paid back.
+    static let stakeWithdrawn = ABIEncoder.signatureHash(
+        "StakeWithdrawn", [identityType, .address, .uint(bitCount: 256)])
+    /// All topics that the contract's events begin with.
+    static let events = [endpointUpdated, nodeRegistered, heartbeat, nodeDeregistered, stakeWithdrawn]
 
     /// Lists a relay; the ether that goes along is its stake.
     public static func register(_ identity: PeerID, _ descriptor: [UInt8]) throws(ABIError) -> [UInt8] {

@@ -25,16 +25,25 @@ public actor RegistryClient {
     private let reader: RegistryReader
     private let cache: DirectoryCache?
     private let log: Logger
+    private let pause: @Sendable (Duration) async -> Void
     private var descriptors: [Word256: [UInt8]] = [:]
     /// What is known; `nil` before the first list.
     public private(set) var snapshot: Snapshot?
 
-    /// Makes a client; `cache` may be absent.
-    public init(_ source: RegistrySource, transport: any RPCTransport, cache: DirectoryCache?, log: Logger) {
+    /// Makes a client.
+    /// - Parameters:
+    ///   - cache: Where the list is kept, if anywhere.
+    ///   - pause: How time passes between readings.
+    public init(
+        _ source: RegistrySource, transport: any RPCTransport, cache: DirectoryCache?, log: Logger,
+        pause: @escaping @Sendable (Duration) async -> Void = { try? await Task.sleep(for: $0) }
+    ) {
         self.source = source
         self.cache = cache
         self.log = log
+        self.pause = pause
         reader = RegistryReader(source, transport: transport, log: log)
+        for weakness in source.weaknesses { log.warning("\(weakness)") }
     }
 
     /// What was seen of each endpoint.
@@ -72,17 +81,17 @@ public actor RegistryClient {
     public func run(_ update: @Sendable (Snapshot) async -> Void) async {
         if let cached = loadCache() { await update(cached) }
         while !Task.isCancelled {
-            var pause = Self.refreshInterval
+            var interval = Self.refreshInterval
             do throws(RegistryFailure) {
                 await update(try await refresh())
             } catch {
-                pause = Self.retryInterval
+                interval = Self.retryInterval
                 let stale =
                     snapshot.map { "the list of block \($0.directory.blockNumber) serves on" } ?? "no relay is known"
                 log.warning("the registry of relays cannot be read: \(error); \(stale), and it is tried again in 60 s")
                 if let snapshot { await update(snapshot) }
             }
-            try? await Task.sleep(for: pause)
+            await pause(interval)
         }
     }
 

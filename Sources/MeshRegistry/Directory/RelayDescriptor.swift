@@ -19,8 +19,10 @@ public struct RelayDescriptor: Hashable, Sendable {
     /// Where in the world it says it is.
     public let region: String?
 
-    /// Makes a descriptor; `nil` when the region or the text of the URL is too long, or has control characters.
+    /// Makes a descriptor; `nil` when the region or the text of the URL is too long, or has control characters, or the URL has
+    /// a path: nobody who registers a relay is to choose what others ask some server for.
     public init?(url: RelayURL, region: String?) {
+        guard url.path == RelayURL.defaultPath else { return nil }
         guard Self.text(Array(url.description.utf8)[...], byteCountMax: Self.urlByteCountMax) != nil else { return nil }
         if let region, Self.text(Array(region.utf8)[...], byteCountMax: Self.regionByteCountMax) == nil { return nil }
         self.url = url
@@ -44,7 +46,7 @@ public struct RelayDescriptor: Hashable, Sendable {
             switch type {
             case 1:
                 guard let text = Self.text(value, byteCountMax: Self.urlByteCountMax) else { return nil }
-                guard let parsed = try? RelayURL(text) else { return nil }
+                guard let parsed = try? RelayURL(text), parsed.path == RelayURL.defaultPath else { return nil }
                 url = parsed
             case 2:
                 guard let text = Self.text(value, byteCountMax: Self.regionByteCountMax) else { return nil }

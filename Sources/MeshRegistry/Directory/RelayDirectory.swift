@@ -19,24 +19,43 @@ public struct RelayDirectory: Hashable, Sendable {
     public let blockHash: Word256
     /// Seconds since 1970 of the block.
     public let blockTime: UInt64
+    /// Seconds since 1970 of the newest block at which every entry was proven; what changed since was proven where events told
+    /// of it.
+    public let wholeTime: UInt64
+    /// The root of the contract's storage: while it is the same, so is the list.
+    public let storageRoot: Word256
     /// All entries, silent ones too, in the order of the contract.
     public let entries: [RelayEntry]
 
     /// Makes a list.
     public init(
         chainID: UInt64, contract: EthereumAddress, blockNumber: UInt64, blockHash: Word256, blockTime: UInt64,
-        entries: [RelayEntry]
+        wholeTime: UInt64, storageRoot: Word256, entries: [RelayEntry]
     ) {
         self.chainID = chainID
         self.contract = contract
         self.blockNumber = blockNumber
         self.blockHash = blockHash
         self.blockTime = blockTime
+        self.wholeTime = wholeTime
+        self.storageRoot = storageRoot
         self.entries = entries
     }
 
-    /// The entries with a sign of life within a day before the block, and a descriptor.
-    public var usable: [RelayEntry] { entries.filter { $0.descriptor != nil && $0.isActive(at: blockTime) } }
+    /// The chain of a network on one's own machine (31337), where relays may be on that machine too.
+    static let developmentChainID: UInt64 = 31_337
+
+    /// The entries with a sign of life within a day before the block, and a descriptor that does not lead a node to itself
+    /// or into its own link.
+    public var usable: [RelayEntry] {
+        entries.filter { entry in
+            guard let host = entry.descriptor?.url.server.host, entry.isActive(at: blockTime) else { return false }
+            guard let address = IPAddress(text: host) else { return host != "localhost" || isOfDevelopment }
+            return address.unmapped.isReachableFromOtherHosts || isOfDevelopment
+        }
+    }
+
+    private var isOfDevelopment: Bool { chainID == Self.developmentChainID }
 
     /// The relays at which that peer is to be met, the best first (rendezvous hashing): all whose registration value is
     /// drawn, by falling score.

@@ -12,6 +12,10 @@ public enum EndpointLie: Error, Hashable, Sendable, CustomStringConvertible {
     case value
     /// It left a descriptor out that the state demands.
     case missingDescriptor
+    /// It left an event out that others told and that is proven to have happened.
+    case missingEvent
+    /// An event that is none of the contract's, or that changed nothing.
+    case inventedEvent
     /// A descriptor that does not hash to what the state says, or that nobody asked for.
     case inventedDescriptor
 
@@ -24,6 +28,8 @@ public enum EndpointLie: Error, Hashable, Sendable, CustomStringConvertible {
         case .proof(let reason): "gave a proof that does not hold (\(reason))"
         case .value: "gave a value that differs from its proof"
         case .missingDescriptor: "withholds a descriptor that the registry holds"
+        case .missingEvent: "withholds an event of the registry"
+        case .inventedEvent: "gave an event that the registry did not have"
         case .inventedDescriptor: "gave a descriptor that is not the registry's"
         }
     }

@@ -5,8 +5,6 @@ internal import NIOHTTP1
 
 /// Requests by HTTP or HTTPS, on the event loops of the process.
 public struct HTTPTransport: RPCTransport {
-    /// The longest answer that is read: proofs of 512 slots have 2 to 4 MB.
-    public static let byteCountMax = 16 << 20
     /// Time for a whole request, its answer's last byte included: the slowest public endpoints take 2 s for such proofs, and
     /// a list takes several requests one after the other.
     private static let timeoutSeconds = 8
@@ -24,13 +22,13 @@ public struct HTTPTransport: RPCTransport {
     /// Makes a transport.
     public init() {}
 
-    /// Sends a body of JSON and returns that of the answer.
-    public func post(_ body: Data, to url: String) async throws(RPCFailure) -> Data {
+    /// Sends a body of JSON and returns that of the answer, unless it is longer than `byteCountMax`.
+    public func post(_ body: Data, to url: String, byteCountMax: Int) async throws(RPCFailure) -> Data {
         do {
             // The client's own deadline ends with the head of the answer: a body could come for ever.
             return try await withThrowingTaskGroup(of: Data.self) { group in
                 defer { group.cancelAll() }
-                group.addTask { try await Self.exchange(body, url) }
+                group.addTask { try await Self.exchange(body, url, byteCountMax) }
                 group.addTask {
                     try await Task.sleep(for: .seconds(Self.timeoutSeconds))
                     throw RPCFailure.timedOut
@@ -41,7 +39,7 @@ public struct HTTPTransport: RPCTransport {
         } catch let failure as RPCFailure {
             throw failure
         } catch is NIOTooManyBytesError {
-            throw .tooLong(byteCountMax: Self.byteCountMax)
+            throw .tooLong(byteCountMax: byteCountMax)
         } catch let error as HTTPClientError where error == .deadlineExceeded || error == .connectTimeout {
             throw .timedOut
         } catch {
@@ -49,7 +47,7 @@ public struct HTTPTransport: RPCTransport {
         }
     }
 
-    private static func exchange(_ body: Data, _ url: String) async throws -> Data {
+    private static func exchange(_ body: Data, _ url: String, _ byteCountMax: Int) async throws -> Data {
         var request = HTTPClientRequest(url: url)
         request.method = .POST
         request.headers.add(name: "content-type", value: "application/json")

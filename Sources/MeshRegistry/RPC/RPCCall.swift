@@ -13,6 +13,19 @@ public struct RPCCall: Hashable, Sendable {
         self.parameters = parameters
     }
 
+    /// The longest answer that makes sense, in bytes of JSON.
+    var answerByteCountMax: Int {
+        switch method {
+        // A block names its transactions, 70 bytes each: 10,000 are three times what fits today's blocks.
+        case "eth_getBlockByNumber": 1 << 20
+        // Up to ten nodes of 1,130 digits for the account and for each slot.
+        case "eth_getProof": (1 + (parameters.dropFirst().first?.array?.count ?? 0)) * 16_384
+        // 4,096 events of 1 KiB, the longest descriptors included.
+        case "eth_getLogs": 4 << 20
+        default: 65_536
+        }
+    }
+
     /// Which chain the endpoint serves.
     public static let chainID = RPCCall("eth_chainId")
 

@@ -16,6 +16,8 @@ public enum RPCAnswer: Hashable, Sendable {
 
 /// Batches of calls as JSON-RPC 2.0 writes them (section 6).
 enum RPCCodec {
+    /// The longest answer that is read, however many calls it is to: proofs of 512 slots have 2 to 4 MB.
+    static let byteCountMax = 16 << 20
     /// Longest text of an endpoint that is passed on to people.
     private static let messageCharactersMax = 200
 

@@ -7,6 +7,9 @@ public import MeshEthereum
 ///     all endpoints --> one finalized block that most have --> its state root
 ///     any endpoint  --> proofs of the contract's words down from that root; descriptors that hash to what is proven
 ///
+/// A list that was read before is brought up to date: nothing is asked while the root of the contract's storage is the
+/// same, else what events of all endpoints name is proven anew (``follow(_:count:of:_:)``), and now and then everything.
+///
 /// An endpoint that is found out is named in the log, counted, and not asked again in that reading.
 public actor RegistryReader {
     /// A block that enough endpoints have.
@@ -25,6 +28,10 @@ public actor RegistryReader {
     public private(set) var endpoints: [EndpointStatus]
     /// Which endpoint is asked first; another with every reading, to share the load.
     private var turn = 0
+    /// Endpoints that did not answer in this reading: they are asked last.
+    private var silent: Set<Int> = []
+    /// Events bring a list up to date as long as one of those asked tells all of them; after an hour that is not relied on.
+    private static let wholeSecondsMax: UInt64 = 3600
 
     /// Makes a reader.
     public init(_ source: RegistrySource, transport: any RPCTransport, log: Logger) {
@@ -41,11 +48,8 @@ public actor RegistryReader {
     public func read(
         after previous: RelayDirectory?, descriptors: inout [Word256: [UInt8]]
     ) async throws(RegistryFailure) -> RelayDirectory {
-        if source.endpoints.count == 1 {
-            log.warning(
-                "only one RPC endpoint is configured: it is believed which block is final; add others to registry.rpc")
-        }
         turn += 1
+        silent = []
         var agreement = try await agreement()
         let header = agreement.header
         if let previous {
@@ -57,11 +61,45 @@ public actor RegistryReader {
             }
         }
         let contract = try await contract(&agreement)
-        var entries = try await entries(of: contract, &agreement)
+        let (count, storageRoot) = try await head(of: contract, &agreement)
+        var list = List(entries: [], wholeTime: header.timestamp)
+        if let known = previous.flatMap({ Self.unchanged($0, contract, storageRoot, at: header) }) {
+            list = known
+        } else if let previous, previous.contract == contract, Self.isFresh(previous, at: header),
+            let followed = try await follow(previous, count: count, of: contract, &agreement)
+        {
+            list = List(entries: followed, wholeTime: previous.wholeTime)
+        } else {
+            list.entries = try await entries(count, of: contract, &agreement)
+        }
+        var entries = list.entries
         try await addDescriptors(to: &entries, of: contract, known: &descriptors, &agreement)
         return RelayDirectory(
             chainID: source.chainID, contract: contract, blockNumber: header.number, blockHash: header.hash,
-            blockTime: header.timestamp, entries: entries)
+            blockTime: header.timestamp, wholeTime: list.wholeTime, storageRoot: storageRoot, entries: entries)
+    }
+
+    /// Entries, and when all of them were last proven.
+    private struct List {
+        var entries: [RelayEntry]
+        var wholeTime: UInt64
+    }
+
+    /// The list that was known, when the contract's storage is what it was; `nil` when it may have changed.
+    private static func unchanged(
+        _ previous: RelayDirectory, _ contract: EthereumAddress, _ storageRoot: Word256, at header: BlockHeader
+    ) -> List? {
+        guard previous.contract == contract, previous.storageRoot == storageRoot else { return nil }
+        // Every entry was proven under this very root: it is as if they were proven now.
+        if previous.wholeTime == previous.blockTime {
+            return List(entries: previous.entries, wholeTime: header.timestamp)
+        }
+        return isFresh(previous, at: header) ? List(entries: previous.entries, wholeTime: previous.wholeTime) : nil
+    }
+
+    /// Whether every entry was proven lately.
+    private static func isFresh(_ previous: RelayDirectory, at header: BlockHeader) -> Bool {
+        header.timestamp >= previous.wholeTime && header.timestamp - previous.wholeTime <= wholeSecondsMax
     }
 
     /// The address of the contract, by its name where it is named, as enough endpoints agree on it.
@@ -72,11 +110,12 @@ public actor RegistryReader {
 
     // MARK: Asking
 
-    /// The endpoints from which one is asked, in the order of this reading.
+    /// The endpoints from which one is asked, in the order of this reading; those that kept silent last.
     func order(_ agreement: Agreement) -> [Int] {
         guard !agreement.endpoints.isEmpty else { return [] }
         let first = turn % agreement.endpoints.count
-        return Array(agreement.endpoints[first...] + agreement.endpoints[..<first])
+        let turned = agreement.endpoints[first...] + agreement.endpoints[..<first]
+        return turned.filter { !silent.contains($0) } + turned.filter { silent.contains($0) }
     }
 
     /// Asks one endpoint; `nil` when it does not answer.
@@ -87,6 +126,7 @@ public actor RegistryReader {
             endpoints[index].problem = nil
             return answers
         } catch {
+            silent.insert(index)
             failed(index, "\(error)")
             return nil
         }

@@ -30,7 +30,8 @@ public actor TransactionSender {
     /// - Parameters:
     ///   - sender: The account that will sign it.
     ///   - contract: Who is called; `nil` to create a contract.
-    ///   - limit: Wei for each unit of gas at most, a million gwei at most; `nil` for twice what the newest block asks.
+    ///   - limit: Wei for each unit of gas at most, a million gwei at most. Twice what the newest block asks are offered, which
+    ///     lasts for six blocks of rising prices, unless that is more.
     public func plan(
         from sender: EthereumAddress, to contract: EthereumAddress?, data: [UInt8], value: UInt128,
         maxFeePerGas limit: UInt128? = nil
@@ -55,7 +56,7 @@ public actor TransactionSender {
         // Not every endpoint has a view of tips.
         let tip = min((try? number(answers[3]))?.uint128 ?? Self.priorityFeeMax, Self.priorityFeeMax)
         let gasPrice = baseFee + tip
-        let ceiling = limit ?? gasPrice * 2
+        let ceiling = min(limit ?? .max, gasPrice * 2)
         guard gasPrice <= ceiling else { throw .tooExpensive(gasPrice: gasPrice, max: ceiling) }
         guard value + gasPrice * 21_000 <= balance else {
             throw .tooLittleEther(has: balance, needs: value + gasPrice * 21_000, sender)
