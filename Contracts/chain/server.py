@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socketserver
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,6 +57,11 @@ class Server(ThreadingHTTPServer):
     def __init__(self, host: str, port: int, answer: Answer) -> None:
         handler = type("Handler", (_Handler,), {"answer": staticmethod(answer)})
         super().__init__((host, port), handler)
+
+    def server_bind(self) -> None:
+        """As the class above, but does not ask the name service who it is: in a network without one that takes 10 s."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     @property
     def url(self) -> str:
