@@ -53,13 +53,13 @@ nat-matrix: dependencies build ## Hosts behind NAT boxes of every kind: make nat
 	@Lab/run.sh nat_boxes.py
 	@Lab/run.sh nat_matrix.py $(ONLY)
 
-test: dependencies lint contracts-test ## Everything: clean-build import check, unit, simulator, lab and contract tests
+test: dependencies lint contracts-test registry-vectors ## Everything: clean-build import check, unit, simulator, lab and contract tests
 	@$(SWIFT_BUILD) --build-tests --explicit-target-dependency-import-check error
 	@$(BUILD_DAEMON) --explicit-target-dependency-import-check error
 	@# The simulator takes every processor for minutes: beside it, tests with sockets would wait and time out.
 	@$(SWIFT_TEST) --filter '^MeshSimTests'
 	@mkdir -p out && rm -f out/test.failed
-	@$(SWIFT_TEST) --skip '^MeshSimTests' 2>&1 | tee out/test.log || touch out/test.failed
+	@REGISTRY_VECTORS=$(CURDIR)/out/registry-vectors $(SWIFT_TEST) --skip '^MeshSimTests' 2>&1 | tee out/test.log || touch out/test.failed
 	@sed -nE 's/.* Test .* skipped: "(.*)".*/\1/p' out/test.log | sort | uniq -c | \
 		awk '{ n = $$1; sub(/^ *[0-9]+ /, ""); print n " tests were skipped: " $$0 }'
 	@# What failed once more, after everything else: it is a long way up.

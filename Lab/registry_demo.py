@@ -119,7 +119,10 @@ def change(result, chain, relays, hosts):
     step("they meet again", "by lists that differ in two relays" if result["views_apart_meet"] else "NOT")
     refused = wait_until("the squatter is refused", lambda: [
         event for event in hosts[1].events() if event.message == "relay not trusted"], 20)
-    result["squatter_refused"] = all(event.fields["relay"] == relays[1].url for event in refused)
+    states = {
+        relay["url"]: relay["state"] for relay in hosts[1].status()["relays"] if relay["id"] == identities["relay-0"]}
+    result["squatter_refused"] = len(states) == 2 and states[relays[0].url] == "connected" and all(
+        event.fields["relay"] == relays[1].url for event in refused)
     step("the squatter's entry is refused", refused[0].fields["reason"])
     relays[2].register()
     relays[2].gas("heartbeat")

@@ -17,7 +17,11 @@ struct RelayLookUp: Sendable {
 
     /// Gives the daemon the kept list at once, and the proven one whenever it was read.
     func run(_ daemon: NodeDaemon) async {
-        await client.run { snapshot in await daemon.use(snapshot.directory) }
+        await client.run { snapshot in
+            await daemon.use(snapshot.directory)
+            // What reads the registry is not used again for minutes.
+            if !snapshot.isStale { ProcessResources.forgetStartUpCode() }
+        }
     }
 }
 

@@ -52,6 +52,7 @@ public struct HeartbeatKeeper: Sendable {
             log.warning(
                 "no heartbeat: \(error); it is tried again in 10 min",
                 metadata: ["account": "\(account.account)", "relay": "\(relay.abbreviated)"])
+            await account.turn()
             return Self.retrySeconds
         }
     }

@@ -50,10 +50,19 @@ public struct RegistryOperator: Sendable {
     }
 
     /// Seconds since 1970 of the last heartbeat of a relay of this account, and whether its registration value is drawn.
+    ///
+    /// It is the middle one of what the endpoints say, the earlier of two: one that lies can neither keep the relay from
+    /// beating, nor, where there are three, make it beat for nothing.
     public func lastBeat(of id: PeerID) async throws -> (heartbeat: UInt64, isDrawn: Bool) {
-        try RegistryCalls.beat(
-            ofNode: await sender.call(try await contract(), data: try RegistryCalls.node(id, operator: account)))
+        let answers = try await sender.call(try await contract(), data: try RegistryCalls.node(id, operator: account))
+        let beats = answers.compactMap { try? RegistryCalls.beat(ofNode: $0) }
+        guard !beats.isEmpty else { throw TransactionFailure.refused("the RPC endpoints' answers make no sense") }
+        let drawnCount = beats.count { $0.isDrawn }
+        return (beats.map(\.heartbeat).sorted()[(beats.count - 1) / 2], 2 * drawnCount > beats.count)
     }
+
+    /// Has another endpoint asked first from now on.
+    public func turn() async { await sender.turn() }
 
     /// Signs and sends a proposed transaction, and waits until it is in a block.
     public func send(_ proposal: Proposal) async throws -> TransactionReceipt {

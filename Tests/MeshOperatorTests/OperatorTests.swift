@@ -11,9 +11,10 @@ import Testing
 private let relay = PeerID(bytes: [UInt8](repeating: 7, count: 32))
 
 private func makeOperator(
-    _ chain: ScriptedChain, network: RegistryConfiguration.Network = .development, gasPriceGweiMax: Int = 100
+    _ chain: ScriptedChain, network: RegistryConfiguration.Network = .development, gasPriceGweiMax: Int = 100,
+    rpc: [String] = ["http://one.example"]
 ) throws -> RegistryOperator {
-    var configuration = RegistryConfiguration(rpc: ["http://one.example"])
+    var configuration = RegistryConfiguration(rpc: rpc)
     configuration.network = network
     configuration.contract = .address(ENSCalls.registryAddress)
     configuration.gasPriceGweiMax = gasPriceGweiMax
@@ -120,6 +121,45 @@ private func makeOperator(
         _ = await (try Self.keeper(ScriptedChain(low), afterwards)).turn(at: 2_000_000)
         #expect(
             afterwards.all == ["notice beat", "warning the account has ether for 29 more beats only; send it some"])
+    }
+
+    @Test(arguments: 0..<3) func anEndpointThatLiesCannotKeepARelayFromBeating(liar: Int) async throws {
+        let endpoints = ["http://one.example", "http://two.example", "http://three.example"]
+        // It beat a moment ago, says the liar, and forges receipts of what it keeps to itself.
+        let lie: ScriptedChain.Lie = { method, truth in
+            switch method {
+            case "eth_call": ScriptedChain.node(heartbeat: 5_000_000)
+            case "eth_sendRawTransaction": .string("0x00")
+            default: truth
+            }
+        }
+        let (chain, log) = (ScriptedChain(liars: [endpoints[liar]: lie]), KeptLog())
+        let account = try makeOperator(chain, rpc: endpoints)
+        let keeper = HeartbeatKeeper(account, relay: try #require(relay), log: log.logger)
+        #expect(await keeper.turn(at: 2_000_000) == Self.eightHours)
+        #expect(Set(chain.sent).count == 1 && chain.sent.count == 2)
+        // Nor can one that says that it never beat make it beat all the time.
+        let old = ScriptedChain(liars: [
+            endpoints[liar]: { method, truth in method == "eth_call" ? ScriptedChain.node(heartbeat: 1) : truth }
+        ])
+        let other = HeartbeatKeeper(
+            try makeOperator(old, rpc: endpoints), relay: try #require(relay), log: log.logger)
+        #expect(await other.turn(at: 1_000_000) == Self.eightHours)
+        #expect(old.sent.isEmpty)
+    }
+
+    @Test func anEndpointWithWhichNoBeatComesOffIsAskedLast() async throws {
+        let endpoints = ["http://one.example", "http://two.example"]
+        let chain = ScriptedChain(liars: [
+            endpoints[0]: { method, truth in method == "eth_chainId" ? .string("0x1") : truth }
+        ])
+        let log = KeptLog()
+        let keeper = HeartbeatKeeper(
+            try makeOperator(chain, rpc: endpoints), relay: try #require(relay), log: log.logger)
+        #expect(await keeper.turn(at: 2_000_000) == 600)
+        #expect(chain.sent.isEmpty)
+        #expect(await keeper.turn(at: 2_000_600) == Self.eightHours)
+        #expect(chain.sent.count == 1)
     }
 
     @Test func dearGasIsWaitedOut() async throws {

@@ -20,13 +20,25 @@ final class ScriptedChain: RPCTransport {
         var sent: [[UInt8]] = []
     }
 
+    /// What an endpoint answers in place of the truth; `nil` for a refusal.
+    typealias Lie = @Sendable (_ method: String, _ truth: JSONValue?) -> JSONValue?
+
     static let gasUsed: UInt64 = 29_051
     private let state: Mutex<State>
+    private let liars: [String: Lie]
 
-    init(_ change: (inout State) -> Void = { _ in }) {
+    init(liars: [String: Lie] = [:], _ change: (inout State) -> Void = { _ in }) {
         var made = State()
         change(&made)
         state = Mutex(made)
+        self.liars = liars
+    }
+
+    /// What a relay that beat at that second looks like.
+    static func node(heartbeat: UInt64) -> JSONValue {
+        var state = State()
+        state.heartbeat = heartbeat
+        return node(state).map { .string(Hexadecimal.text($0)) } ?? .null
     }
 
     /// The transactions that were sent, encoded.
@@ -36,7 +48,12 @@ final class ScriptedChain: RPCTransport {
         guard let batch = (try? JSONDecoder().decode(JSONValue.self, from: body))?.array else { throw .notJSONRPC }
         let answers = batch.map { item in
             var answer: [String: JSONValue] = ["jsonrpc": .string("2.0"), "id": item["id"] ?? .null]
-            if let result = self.result(item["method"]?.string ?? "", item["params"]?.array ?? []) {
+            let method = item["method"]?.string ?? ""
+            let liar = self.liars[url]
+            // A liar keeps transactions to itself.
+            let isSwallowed = liar != nil && method == "eth_sendRawTransaction"
+            let truth = isSwallowed ? nil : self.result(method, item["params"]?.array ?? [])
+            if let result = liar.map({ $0(method, truth) }) ?? truth {
                 answer["result"] = result
             } else {
                 answer["error"] = .object([
@@ -60,6 +77,7 @@ final class ScriptedChain: RPCTransport {
             case "eth_estimateGas": .string(state.gas)
             case "eth_call": Self.node(state).map { .string(Hexadecimal.text($0)) }
             case "eth_sendRawTransaction": Self.take(parameters, &state)
+            case "eth_getTransactionReceipt" where state.sent.isEmpty: .null
             case "eth_getTransactionReceipt":
                 .object([
                     "status": .string("0x1"), "gasUsed": .string(Hexadecimal.quantity(Self.gasUsed)),

@@ -1,9 +1,11 @@
 public import Logging
 public import MeshEthereum
 
-/// Makes and sends transactions through whichever endpoint answers.
+/// Makes and sends transactions.
 ///
-/// An endpoint that lies can make a transaction fail or dear, up to a limit, but not another one than was signed.
+/// A transaction is made by what one endpoint says, sent to all, and held for done when most say so. An endpoint that lies can
+/// make one fail or dear, up to a limit, until another endpoint is turned to (``turn()``); it can neither swallow one, nor
+/// change what was signed.
 public actor TransactionSender {
     /// A tip that gets a transaction into one of the next blocks, when the endpoint names none or too much: 2 gwei.
     private static let priorityFeeMax: UInt128 = 2_000_000_000
@@ -18,6 +20,8 @@ public actor TransactionSender {
     private let transport: any RPCTransport
     private let source: RegistrySource
     private let log: Logger
+    /// The endpoint that is asked first.
+    private var first = 0
 
     /// Makes a sender.
     public init(_ source: RegistrySource, transport: any RPCTransport, log: Logger) {
@@ -25,6 +29,9 @@ public actor TransactionSender {
         self.transport = transport
         self.log = log
     }
+
+    /// Has another endpoint asked first from now on: what the one before said did not serve.
+    public func turn() { first = (first + 1) % max(1, source.endpoints.count) }
 
     /// Makes a transaction without sending it.
     /// - Parameters:
@@ -75,19 +82,25 @@ public actor TransactionSender {
         return plan
     }
 
-    /// Sends a transaction and waits until it is in a block.
+    /// Sends a transaction and waits until most endpoints have it in a block.
     public func send(
         _ plan: TransactionPlan, signature: RecoverableSignature
     ) async throws(TransactionFailure) -> TransactionReceipt {
         let raw = plan.transaction.encoded(signature: signature)
         let hash = Keccak256.hash(raw)
-        let answer = try await ask([RPCCall("eth_sendRawTransaction", [.string(Hexadecimal.text(raw))])])[0]
-        if case .refusal(_, let message) = answer { throw .refused(message) }
+        let taken = await askAll(RPCCall("eth_sendRawTransaction", [.string(Hexadecimal.text(raw))]))
+        // One that has it from another already may refuse it.
+        if !taken.contains(where: { $0.result != nil }) {
+            guard case .refusal(_, let message) = taken.first else { throw .noEndpoint }
+            throw .refused(message)
+        }
         let clock = ContinuousClock()
         let end = clock.now + Self.receiptPatience
         while clock.now < end {
-            let answer = try? await ask([RPCCall("eth_getTransactionReceipt", [.string("\(hash)")])])[0]
-            if let found = answer?.result, let receipt = Self.receipt(found, hash) {
+            let answers = await askAll(RPCCall("eth_getTransactionReceipt", [.string("\(hash)")]))
+            let receipts = answers.compactMap { $0.result.flatMap { Self.receipt($0, hash) } }
+            let counts = Dictionary(receipts.map { ($0, 1) }, uniquingKeysWith: +)
+            if let (receipt, _) = counts.first(where: { 2 * $0.value > answers.count }) {
                 guard receipt.isSuccess else { throw .reverted(hash) }
                 return receipt
             }
@@ -96,12 +109,13 @@ public actor TransactionSender {
         throw .notMined(hash)
     }
 
-    /// What a function returns at the newest block, as one endpoint says: for people, not to be relied on.
-    public func call(_ contract: EthereumAddress, data: [UInt8]) async throws(TransactionFailure) -> [UInt8] {
-        switch try await ask([.call(contract, data: data, at: .latest)])[0] {
-        case .result(let value): (try? Hexadecimal.bytes(value.string ?? "")) ?? []
-        case .refusal(_, let message): throw .refused(message)
-        }
+    /// What a function returns at the newest block, as each endpoint says that has an answer; throws when none has.
+    public func call(_ contract: EthereumAddress, data: [UInt8]) async throws(TransactionFailure) -> [[UInt8]] {
+        let answers = await askAll(.call(contract, data: data, at: .latest))
+        let results = answers.compactMap { $0.result?.string.flatMap { try? Hexadecimal.bytes($0) } }
+        guard results.isEmpty else { return results }
+        guard case .refusal(_, let message) = answers.first else { throw .noEndpoint }
+        throw .refused(message)
     }
 
     /// Wei that an account has, as one endpoint says.
@@ -113,12 +127,29 @@ public actor TransactionSender {
 
     /// Asks the endpoints in turn until one answers.
     private func ask(_ calls: [RPCCall]) async throws(TransactionFailure) -> [RPCAnswer] {
-        for url in source.endpoints {
-            do throws(RPCFailure) {
-                return try await transport.ask(url, calls)
-            } catch { log.warning("RPC endpoint \(EndpointStatus(url: url).name) \(error)") }
+        for url in source.endpoints[first...] + source.endpoints[..<first] {
+            if let answers = await ask(url, calls) { return answers }
         }
         throw .noEndpoint
+    }
+
+    /// Asks all endpoints at once; those that do not answer are left out.
+    private func askAll(_ call: RPCCall) async -> [RPCAnswer] {
+        await withTaskGroup(of: RPCAnswer?.self) { group in
+            for url in source.endpoints { group.addTask { await self.ask(url, [call])?.first } }
+            var answers: [RPCAnswer] = []
+            for await answer in group { if let answer { answers.append(answer) } }
+            return answers
+        }
+    }
+
+    private func ask(_ url: String, _ calls: [RPCCall]) async -> [RPCAnswer]? {
+        do throws(RPCFailure) {
+            return try await transport.ask(url, calls)
+        } catch {
+            log.warning("RPC endpoint \(EndpointStatus(url: url).name) \(error)")
+            return nil
+        }
     }
 
     private func number(_ answer: RPCAnswer) throws(TransactionFailure) -> Word256 {
