@@ -101,6 +101,36 @@ private let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         #expect(await reader.endpoints[1].failures > 0)
     }
 
+    @Test func endpointsThatLagAreWaitedForAndOneThatIsAheadIsNot() async throws {
+        for ahead in 0..<3 {
+            let behind = endpoints.indices.filter { $0 != ahead }.map { (endpoints[$0], "listed") }
+            let chain = try VectorChain("later", laggards: Dictionary(uniqueKeysWithValues: behind))
+            let reader = RegistryReader(try chain.source(endpoints), transport: chain, log: log)
+            var descriptors: [Word256: [UInt8]] = [:]
+            try Self.expect(try await reader.read(after: nil, descriptors: &descriptors), is: try VectorChain())
+            // Nor does one of three that lags hold the others back.
+            let other = try VectorChain("later", laggards: [endpoints[ahead]: "listed"])
+            let second = RegistryReader(try other.source(endpoints), transport: other, log: log)
+            try Self.expect(try await second.read(after: nil, descriptors: &descriptors), is: try VectorChain("later"))
+            for status in await reader.endpoints + second.endpoints { #expect(status.lies == 0) }
+        }
+    }
+
+    @Test func endpointsThatLimitRangesAreAskedBlockByBlock() async throws {
+        let limit: VectorChain.Twist = { call, honest in
+            let filter = call.parameters.first
+            guard call.method == "eth_getLogs", filter?["fromBlock"] != filter?["toBlock"] else { return honest }
+            return .object(["code": .integer(-32_005), "message": .string("query exceeds the range")])
+        }
+        let chain = try VectorChain(
+            "later", twists: Dictionary(uniqueKeysWithValues: endpoints.map { ($0, limit) }))
+        let reader = RegistryReader(try chain.source(endpoints), transport: chain, log: log)
+        var descriptors: [Word256: [UInt8]] = [:]
+        let list = try await reader.read(after: nil, descriptors: &descriptors)
+        #expect(list.entries.count == 3 && list.entries.allSatisfy { $0.descriptor != nil })
+        #expect(await reader.endpoints.allSatisfy { $0.lies == 0 && $0.failures == 0 })
+    }
+
     @Test func oneAnswerOfManyIsNotBelieved() async throws {
         let silent: VectorChain.Twist = { _, _ in nil }
         let chain = try VectorChain(twists: [endpoints[0]: silent, endpoints[1]: silent])
