@@ -51,6 +51,7 @@ lab: dependencies build ## Paths in many kinds of networks, and their failures: 
 
 nat-matrix: dependencies build ## Hosts behind NAT boxes of every kind: make nat-matrix [ONLY="full-cone restricted"] (root)
 	@Lab/run.sh nat_boxes.py
+	@Lab/run.sh nat_netcheck.py
 	@Lab/run.sh nat_matrix.py $(ONLY)
 
 test: dependencies lint contracts-test registry-vectors ## Everything: clean-build import check, unit, simulator, lab and contract tests

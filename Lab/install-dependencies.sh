@@ -14,7 +14,7 @@ for tool in "${TOOLS[@]}"; do
     command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
 done
 # What tests can do without: they skip themselves and say so.
-OPTIONAL=(turnserver:coturn)
+OPTIONAL=(turnserver:coturn stun:stun-client miniupnpd:miniupnpd-nftables)
 if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
     for tool in "${OPTIONAL[@]}"; do
         command -v "${tool%%:*}" >/dev/null && continue

@@ -58,6 +58,46 @@ KINDS = {
 SIDES = [name for name in KINDS if name != "port-restricted-hashed"]
 
 
+# What a gateway takes for an address of the Internet: ours are documentation's, which miniupnpd refuses to forward from. The
+# test network of the radio amateurs (44.128.0.0/16) is routed nowhere.
+def gateway_address(public):
+    """The address of a site whose box forwards ports; see run.sh."""
+    return f"44.128.{0 if public.startswith('203') else 1}.{public.rpartition('.')[2]}"
+
+
+GATEWAY_RULES = """
+table inet upnp {
+chain forwarded { }
+chain pass { type filter hook forward priority -1; jump forwarded; }
+chain translated { }
+chain in { type nat hook prerouting priority -101; iifname wan0 jump translated; }
+chain masked { }
+chain out { type nat hook postrouting priority 99; oifname wan0 jump masked; }
+}
+"""
+
+GATEWAY_SETTINGS = """
+ext_ifname=wan0
+listening_ip=lan0
+http_port=5000
+ipv6_disable=yes
+enable_natpmp={pmp}
+enable_upnp={upnp}
+min_lifetime=60
+max_lifetime=86400
+upnp_table_name=upnp
+upnp_nat_table_name=upnp
+upnp_forward_chain=forwarded
+upnp_nat_chain=translated
+upnp_nat_postrouting_chain=masked
+system_uptime=yes
+secure_mode=yes
+uuid=7a2f0a9e-0000-4000-8000-{number:012d}
+allow 1024-65535 192.168.0.0/16 1024-65535
+deny 0-65535 0.0.0.0/0 0-65535
+"""
+
+
 def rules(kind, public, lan, hairpin=False, udp_blocked=False, seconds=120):
     """The rules of a box of a kind, for nft; `lan` is the prefix behind it."""
     sequence = ", ".join(f"{number} : {SEQUENTIAL_FIRST + number}" for number in range(SEQUENTIAL_COUNT))
@@ -153,6 +193,13 @@ class Side:
         stateful firewall. `options`: of `rules`."""
         self.site, self.public, self.kind = site, public, KINDS[kind]
         self.namespaces, self.options, self.public6 = Namespaces(), options, public6
+        # What the box forwards ports by, "PCP", "NAT-PMP" or "UPnP"; it is then at an address of its own.
+        self.forwards, self.gateway = self.options.pop("forwards", None), None
+        self.own = self.public
+        # Hosts of the LAN reach only the box, as in many guest networks.
+        self.is_isolated = self.options.pop("isolated", False)
+        if self.forwards:
+            self.public = gateway_address(public)
         self.hosts = hosts or [f"{site}-host"]
         self.boxes = []
         try:
@@ -164,6 +211,8 @@ class Side:
     def _build(self):
         lab.must(self.site, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
         inner, octet = self.site, 10
+        if self.forwards:
+            self._move(self.own, self.public)
         if self.kind.mapping == "none":
             return self._build_open()
         kind = self.kind
@@ -190,6 +239,8 @@ class Side:
             self.namespaces.add(host)
             link(host, "port0", inner, f"port{number}")
             lab.must(inner, "ip", "link", "set", f"port{number}", "master", "lan0")
+            if self.is_isolated:
+                lab.must(inner, "ip", "link", "set", f"port{number}", "type", "bridge_slave", "isolated", "on")
             # Different in each household, as DHCP hands them out.
             address = f"{network}.{20 + number + 50 * (self.site[-1] == 'b')}"
             lab.must(host, "ip", "address", "add", f"{address}/24", "dev", "port0")
@@ -200,6 +251,27 @@ class Side:
         if self.public6:
             lab.must(inner, "ip", "-6", "address", "add", f"{self.public6}::1/64", "dev", "lan0", "nodad")
             lab.must(inner, "nft", "-f", "-", text=STATEFUL_FIREWALL)
+        if self.forwards:
+            self._start_gateway(inner)
+
+    def _start_gateway(self, box):
+        """A real gateway's daemon on the box next to the host."""
+        settings = lab.DIRECTORY / f"{self.site}-miniupnpd.conf"
+        settings.write_text(GATEWAY_SETTINGS.format(
+            pmp="no" if self.forwards == "UPnP" else "yes", upnp="yes" if self.forwards == "UPnP" else "no",
+            number=int("".join(filter(str.isdigit, self.site)) or 0)))
+        lab.must(box, "nft", "-f", "-", text=GATEWAY_RULES)
+        if self.forwards == "NAT-PMP":
+            # miniupnpd speaks PCP at the same port: what begins with that version number never comes.
+            lab.must(box, "nft", "add rule ip nat strangers udp dport 5351 @th,64,8 2 drop")
+        self.gateway = lab.start(
+            box, f"{self.site}-miniupnpd", "miniupnpd", "-d", "-f", str(settings), "-P", str(settings) + ".pid")
+        lab.wait_for_listener(box, 1900 if self.forwards == "UPnP" else 5351, udp=True)
+
+    def forwarded(self):
+        """How many ports the box forwards now."""
+        box = self.boxes[-1]
+        return lab.must(box, "nft", "list chain inet upnp translated").count(" dnat ")
 
     def _build_open(self):
         """No translation: the host has a public address of its own, which the box routes to it."""
@@ -221,6 +293,12 @@ class Side:
         lab.must(namespace, "nft", "-f", "-", text=rules(kind, public, lan, **self.options))
         self.boxes.append(namespace)
 
+    def _move(self, old, new):
+        """Gives the site another address."""
+        lab.must(self.site, "ip", "address", "add", f"{new}/32", "dev", "wan0")
+        lab.must(self.site, "ip", "address", "delete", f"{old}/32", "dev", "wan0")
+        lab.must(self.site, "ip", "route", "replace", "default", "dev", "wan0", "src", new)
+
     def forget(self):
         """The boxes reboot: no mapping is left."""
         for box in self.boxes:
@@ -231,6 +309,10 @@ class Side:
 
     def clear(self):
         """Takes it all down; the site is as before."""
+        if self.gateway:
+            lab.stop(self.gateway)
+        if self.forwards and f" {self.public}/" in lab.run(self.site, "ip", "-o", "-4", "address").stdout:
+            self._move(self.public, self.own)
         self.namespaces.clear()
         lab.run(self.site, "nft", "flush", "ruleset")
         # A namespace ends some time after its deletion: its cables would be in the way of the next.

@@ -21,9 +21,11 @@ class Cell:
     kinds: tuple
     tries: int = 1
     options: list = field(default_factory=lambda: [{}, {}])  # of each Side
+    settings: list = field(default_factory=lambda: [{}, {}])  # of each node
     is_one_lan: bool = False
     has_version6: bool = False
     idle_seconds: int = 0
+    reboots: bool = False  # the box before `a`, once there is a path
 
     @property
     def name(self):
@@ -52,12 +54,29 @@ def cells():
         Cell("same-nat", "same-nat", "udp", ("port-restricted",) * 2, is_one_lan=True),
         Cell("same-nat-hairpin", "same-nat-hairpin", "udp", ("port-restricted",) * 2, is_one_lan=True,
              options=[{"hairpin": True}] * 2),
+        # Hosts that reach nobody but their box: through it, where it hairpins.
+        Cell("isolated-hairpin", "isolated-hairpin", "udp", ("port-restricted",) * 2, is_one_lan=True,
+             options=[{"hairpin": True, "isolated": True}] * 2),
+        Cell("isolated", "isolated", "relay", ("port-restricted",) * 2, is_one_lan=True, options=[{"isolated": True}] * 2),
         Cell("same-symmetric-nat", "same-symmetric-nat", "udp", ("symmetric-random",) * 2, is_one_lan=True),
         Cell("udp-blocked", "port-restricted", "wss", ("port-restricted",) * 2, options=[blocked, {}]),
         Cell("port-restricted", "udp-blocked", "wss", ("port-restricted",) * 2, options=[{}, blocked]),
         Cell("udp-blocked", "udp-blocked", "wss", ("port-restricted",) * 2, options=[blocked, blocked]),
         Cell("udp-blocked-symmetric", "udp-blocked", "relay", ("symmetric-random", "port-restricted"),
              options=[blocked, blocked]),
+        Cell("nat-type-udp-blocked", "port-restricted", "wss", ("port-restricted",) * 2,
+             settings=[{"nat_type": "udp-blocked"}, {}]),
+        Cell("rebooted", "rebooted", "udp", ("port-restricted",) * 2, reboots=True),
+        Cell("rebooted-full-cone", "symmetric-random", "udp", ("full-cone", "symmetric-random"), reboots=True),
+        Cell("rebooted-symmetric", "port-restricted", "udp", ("symmetric-random", "port-restricted"), reboots=True),
         Cell("ipv6-firewall", "ipv6-firewall", "udp IPv6", ("symmetric-random",) * 2, has_version6=True),
     ]
+    # Hard translators whose box forwards ports: whatever the other side is, it has somewhere to send to.
+    for method, b in (("PCP", "symmetric-random"), ("PCP", "symmetric-sequential"), ("PCP", "cgnat-symmetric"),
+                      ("NAT-PMP", "cgnat-symmetric"), ("UPnP", "port-restricted"), ("UPnP", "cgnat-symmetric")):
+        name, forwards = f"symmetric-random+{method}", {"forwards": method}
+        special.append(Cell(name, b, "udp", ("symmetric-random", b), options=[forwards, {}]))
+        special.append(Cell(b, name, "udp", (b, "symmetric-random"), options=[{}, forwards]))
+    special.append(Cell("symmetric-random+PCP", "symmetric-random+UPnP", "udp", ("symmetric-random",) * 2,
+                        options=[{"forwards": "PCP"}, {"forwards": "UPnP"}]))
     return sorted(special + grid, key=lambda cell: (-cell.idle_seconds, -cell.tries, cell.expected != "relay"))

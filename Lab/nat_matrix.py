@@ -1,6 +1,7 @@
 """Real daemons behind NAT boxes of every kind, with a real relay: which path each pair finds, and how fast.
 
-Usage: nat_matrix.py [A [B]], under run.sh: all cells, those with a side A, or those of A and B in this order. Writes
+Usage: nat_matrix.py [A [B]], under run.sh: all cells, those with a side A, or those of A and B in this order; A and B may
+have * for any characters. Writes
 OUT/nat-matrix.json; exit status 0 when each cell has the path it has to have.
 """
 
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+from fnmatch import fnmatch
 
 import hosts
 import lab
@@ -25,6 +27,7 @@ from nat_cells import cells
 from scenario import kind as kind_of_path
 
 SLOTS = int(os.environ["NAT_SLOTS"])
+PROBES_MAX = 3000
 CONNECTED_MS_MAX, DIRECT_SECONDS = 3000, 30
 # A path that nobody expects is waited for as long as it takes to see that a hopeless attempt is given up.
 HOPELESS_SECONDS = 12
@@ -118,29 +121,45 @@ class Pair:
         followers = [Follower(site) for site in self.sites]
         sent = sum(probes.count() for probes in self.probes)
         began = time.time()
-        daemons = [Host(site, self.relays).start() for site in self.sites]
+        found = {"faults": []}
+        daemons = [
+            Host(site, self.relays, **settings).start() for site, settings in zip(self.sites, self.cell.settings)]
         try:
-            found = self._watch(daemons, followers, began)
+            self._watch(daemons, followers, began, found)
             found["probes"] = sum(probes.count() for probes in self.probes) - sent
             self._look(daemons, followers, found)
+            if not all(side.forwarded() for side in self.sides if side.forwards):
+                found["faults"].append("no port is forwarded")
             return found
         finally:
             for daemon in daemons:
                 daemon.stop()
+            for side in self.sides:
+                if side.forwards and (left := side.forwarded()):
+                    found["faults"].append(f"{left} ports are still forwarded after the end")
 
-    def _watch(self, daemons, followers, began):
-        found = {"path": "none", "connected_ms": None, "direct_ms": None, "faults": []}
+    def _watch(self, daemons, followers, began, found):
+        found |= {"path": "none", "connected_ms": None, "direct_ms": None}
         times = wait(lambda: latest(follower.first("session established") for follower in followers), 15)
         if times is None:
             found["faults"].append("no session in 15 s")
-            return found
+            return
         found["connected_ms"] = round((times - began) * 1000)
         is_hopeless = self.cell.expected == "relay"
         direct = wait(lambda: latest(first_direct(follower) for follower in followers),
                       HOPELESS_SECONDS if is_hopeless else DIRECT_SECONDS)
         if direct is not None:
             found["direct_ms"] = round((direct - began) * 1000)
-        return found
+
+    def _reboot(self, daemons, found):
+        """The box before the first host forgets everything: the tunnel carries on, and is direct again."""
+        self.sides[0].forget()
+        if not there(lambda: ping(self.sites[0]) is not None, 6):
+            found["faults"].append("no answer to pings after the reboot")
+        # What is kept, or what is found anew, is the same to a person: a direct path that stays.
+        time.sleep(2)
+        if not there(lambda: all(daemon.path().startswith("udp") for daemon in daemons), 2 * DIRECT_SECONDS):
+            found["faults"].append("no direct path after the reboot")
 
     def _look(self, daemons, followers, found):
         """The path both use, and whether it carries something."""
@@ -148,8 +167,13 @@ class Pair:
             time.sleep(self.cell.idle_seconds)
         elif found["direct_ms"] is not None:
             time.sleep(1)  # Both sides settle on the best of several paths.
+        if self.cell.reboots and found["direct_ms"] is not None:
+            self._reboot(daemons, found)
         paths = [daemon.path() for daemon in daemons]
         found["path"] = " / ".join(dict.fromkeys(kind_of_path(path) for path in paths))
+        is_lan = [" 192.168." in path for path in paths]
+        if self.cell.is_one_lan and found["path"] == "udp" and all(is_lan) == self.sides[0].is_isolated:
+            found["faults"].append(f"the path between neighbours is {' / '.join(paths)}")
         if self.cell.idle_seconds and any(follower.all("path in doubt") for follower in followers):
             found["faults"].append("the path did not live through the silence")
         found["ping_ms"] = ping(self.sites[0])
@@ -160,8 +184,22 @@ class Pair:
             # A path is found in the middle of an attempt, whose challenges to the addresses that were named go on.
             if sum(strays) > CHALLENGES_MAX:
                 found["faults"].append(f"{sum(strays)} probes after the success")
+        if self.cell.expected == "relay":
+            before = sum(probes.count() for probes in self.probes)
+            time.sleep(1.5)
+            if (more := sum(probes.count() for probes in self.probes) - before) > CHALLENGES_MAX:
+                found["faults"].append(f"{more} probes after giving up")
         named = [(daemon.status() or {}).get("nat", {}) for daemon in daemons]
+        for index, value in enumerate(named):
+            wanted = wanted_hairpin(self.cell, index)
+            if value.get("hairpin") != wanted:
+                found["faults"].append(f"hairpin of {'ab'[index]} is {value.get('hairpin')}, not {wanted}")
         found["named"] = [value.get("type", "unknown") for value in named]
+
+
+def there(condition, seconds):
+    """Whether a condition comes true in time."""
+    return wait(lambda: condition() or None, seconds) is not None
 
 
 def first_direct(follower):
@@ -188,10 +226,18 @@ def ping(site):
     return float(match[1]) if match else None
 
 
+def wanted_hairpin(cell, index):
+    """Whether a node is to find that its translator hairpins; None where it cannot tell."""
+    options = cell.options[index]
+    if wanted_name(cell, index) == "UDP blocked" or cell.kinds[index] == "none":
+        return None
+    return options.get("hairpin", False)
+
+
 def wanted_name(cell, index):
     """What a node is to call the translation it is behind."""
-    options = cell.options[index]
-    return "UDP blocked" if options.get("udp_blocked") else KINDS[cell.kinds[index]].cone
+    is_blocked = cell.options[index].get("udp_blocked") or cell.settings[index].get("nat_type") == "udp-blocked"
+    return "UDP blocked" if is_blocked else KINDS[cell.kinds[index]].cone
 
 
 def play(slot, cell, relays):
@@ -227,6 +273,8 @@ def summary(cell, tries, faults):
     faults = faults + [fault for item in tries for fault in item["faults"]]
     if len(connected) < len(tries) or not tries or max(connected) > CONNECTED_MS_MAX:
         faults.append(f"connected after {connected} ms")
+    if any(item["probes"] > PROBES_MAX for item in tries):
+        faults.append(f"more than {PROBES_MAX} probes")
     if len(good) < -(-len(tries) * 9 // 10):
         faults.append(f"path {cell.expected} in {len(good)} of {len(tries)} tries: {[item['path'] for item in tries]}")
     named = [item.get("named", []) for item in tries]
@@ -261,10 +309,15 @@ def show_table(results):
         say(row)
 
 
+def is_wanted(cell, patterns):
+    if len(patterns) == 1:
+        return fnmatch(cell.a, patterns[0]) or fnmatch(cell.b, patterns[0])
+    return not patterns or fnmatch(cell.a, patterns[0]) and fnmatch(cell.b, patterns[1])
+
+
 def main():
     wanted = sys.argv[1:]
-    chosen = [cell for cell in cells() if not wanted or (
-        wanted[0] in (cell.a, cell.b) if len(wanted) == 1 else (cell.a, cell.b) == tuple(wanted[:2]))]
+    chosen = [cell for cell in cells() if is_wanted(cell, wanted)]
     if not chosen:
         sys.exit(f"no such cell; the sides are: {', '.join(sorted({name for cell in cells() for name in (cell.a, cell.b)}))}")
     out = pathlib.Path(os.environ["OUT"]) / "nat-matrix.json"

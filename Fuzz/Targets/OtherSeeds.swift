@@ -18,7 +18,7 @@ let ethernetSeeds: [[UInt8]] = {
     }
 }()
 
-/// A request with and without fingerprint, a success, an error.
+/// A request with and without fingerprint, a success, an error, one of the first STUN, one with padding.
 let stunSeeds: [[UInt8]] = {
     var request = StunMessage(messageClass: .request, transactionID: WireSamples.pattern(12))
     let plain = request.encoded
@@ -29,7 +29,12 @@ let stunSeeds: [[UInt8]] = {
     var failure = StunMessage(messageClass: .error, transactionID: WireSamples.pattern(12))
     failure.errorCode = 420
     failure.unknownAttributes = [3, 4]
-    return [plain, request.encoded, success.encoded, failure.encoded]
+    var classic = StunMessage(messageClass: .request, transactionID: WireSamples.pattern(16))
+    classic.changeRequest = .init(changesAddress: false, changesPort: true)
+    var padded = StunMessage(messageClass: .request, transactionID: WireSamples.pattern(12))
+    padded.paddingByteCount = 64
+    padded.responsePort = 4_000
+    return [plain, request.encoded, success.encoded, failure.encoded, classic.encoded, padded.encoded]
 }()
 
 /// Attribute types, most with an empty value.
@@ -37,6 +42,35 @@ let stunHeads: [[UInt8]] = [
     [0, 0x20, 0, 8, 0, 1], [0, 0x20, 0, 20, 0, 2], [0, 9, 0, 4], [0, 10, 0, 4], [0, 8, 0, 20], [0x80, 0x22, 0, 4],
     [0x80, 0x28, 0, 4], [0, 3, 0, 0], [0x21, 0x12, 0xA4, 0x42],
 ]
+
+/// What a gateway sends: step by step, kind (1), byte count (2), bytes.
+let gatewaySeeds: [[UInt8]] = {
+    func step(_ kind: UInt8, _ bytes: [UInt8]) -> [UInt8] {
+        [kind, UInt8(bytes.count >> 8), UInt8(bytes.count & 255)] + bytes
+    }
+    let pcp = [UInt8](repeating: 0, count: 12)
+    let announce = [2, 128, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9] + pcp
+    let map: [UInt8] =
+        [2, 129, 0, 0, 0, 0, 14, 16, 0, 0, 0, 9] + pcp + Array(1...12) + [17, 0, 0, 0, 0x1B, 0x58, 0x1B, 0x58]
+        + [UInt8](repeating: 0, count: 10) + [255, 255, 203, 0, 113, 7]
+    let address: [UInt8] = [0, 128, 0, 0, 0, 0, 0, 9, 203, 0, 113, 7]
+    let granted: [UInt8] = [0, 129, 0, 0, 0, 0, 0, 9, 0x1B, 0x58, 0x1B, 0x58, 0, 0, 14, 16]
+    let found =
+        "HTTP/1.1 200 OK\r\nST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\n"
+        + "LOCATION: http://192.168.1.1:5000/root.xml\r\n\r\n"
+    let description =
+        "HTTP/1.1 200 OK\r\n\r\n<service><serviceType>urn:schemas-upnp-org:service:WANIPConnection:1</serviceType>"
+        + "<controlURL>/control</controlURL></service>"
+    let outside =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3c\r\n"
+        + "<NewExternalIPAddress>203.0.113.7</NewExternalIPAddress>    \r\n0\r\n\r\n"
+    let refused = "HTTP/1.1 500 No\r\nContent-Length: 26\r\n\r\n<errorCode>718</errorCode>"
+    return [
+        step(0, announce) + step(0, map) + step(3, []), step(0, address) + step(2, [2]) + step(0, granted),
+        step(1, Array(found.utf8)) + step(4, Array(description.utf8)) + step(4, Array(outside.utf8)) + step(2, [8])
+            + step(4, Array(outside.utf8)) + step(4, Array(refused.utf8)),
+    ]
+}()
 
 /// RFC 6455 section 5.7, then a fragmented message, a ping, a close; of a client and of a server.
 let webSocketSeeds: [[UInt8]] = [

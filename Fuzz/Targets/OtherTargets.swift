@@ -3,6 +3,7 @@ internal import MeshBase
 internal import MeshControl
 internal import MeshCrypto
 internal import MeshEthernet
+internal import MeshProtocol
 internal import MeshTransport
 internal import NIOCore
 
@@ -12,6 +13,17 @@ let otherTargets: [FuzzTarget] = [
         "ethernet", dictionary: [[0x81, 0], [0x88, 0xA8], [8, 6], [8, 0], [0x86, 0xDD], [0x33, 0x33]],
         seeds: { ethernetSeeds }, run: runEthernet),
     FuzzTarget("stun", dictionary: stunHeads, seeds: { stunSeeds }, run: runStun),
+    FuzzTarget(
+        "gateway",
+        dictionary: ["<service>", "<controlURL>", "</", "\r\n\r\n", "chunked", "http://192.168.1.1:", "HTTP/1.1 200"]
+            .map {
+                Array($0.utf8)
+            }, seeds: { gatewaySeeds },
+        run: { bytes in
+            var outcome = Outcome()
+            outcome.note(fuzzPortMapper(bytes))
+            return outcome
+        }),
     FuzzTarget(
         "websocket", dictionary: [[0x82, 0xFE], [0x82, 0xFF], [0x82, 0x7F, 0, 0, 0, 0, 0, 1, 0, 0], [0x88, 0x82]],
         seeds: { webSocketSeeds }, run: runWebSocket),

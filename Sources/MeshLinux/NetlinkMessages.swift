@@ -114,16 +114,19 @@ package struct NetlinkMessages: Hashable, Sendable {
         let type = content.hostOrder(at: 7, as: UInt8.self)
         var index: UInt32?
         var source: IPAddress?
+        var gateway: IPAddress?
         var attributes = NetlinkAttributes(content, from: 12)
         while let attribute = try attributes.next() {
             switch attribute.type {
             case NetlinkNumber.routeOutput: index = try number(content, attribute)
             case NetlinkNumber.routeSource: source = try ipAddress(content, attribute)
+            case NetlinkNumber.routeGateway: gateway = try ipAddress(content, attribute)
             default: break
             }
         }
         guard let index, type == NetlinkNumber.routeUnicast || type == NetlinkNumber.routeLocal else { return nil }
-        return RouteLookup.Answer(interfaceIndex: index, isLocal: type == NetlinkNumber.routeLocal, source: source)
+        return RouteLookup.Answer(
+            interfaceIndex: index, isLocal: type == NetlinkNumber.routeLocal, source: source, gateway: gateway)
     }
 
     private static func number(

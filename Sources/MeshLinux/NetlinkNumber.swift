@@ -48,9 +48,10 @@ enum NetlinkNumber {
     /// IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE.
     static let addressUnusable: UInt32 = 0x08 | 0x20 | 0x40
 
-    /// RTA_DST, RTA_OIF, RTA_MARK.
+    /// RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_MARK.
     static let routeDestination: UInt16 = 1
     static let routeOutput: UInt16 = 4
+    static let routeGateway: UInt16 = 5
     static let routeMark: UInt16 = 16
     /// RTA_PREFSRC.
     static let routeSource: UInt16 = 7

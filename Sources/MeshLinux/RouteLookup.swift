@@ -11,12 +11,18 @@ public enum RouteLookup {
         public let isLocal: Bool
         /// The address of this host that it would leave from; `nil`: the kernel did not tell.
         public let source: IPAddress?
+        /// The router that it would be handed to; `nil`: the address is on the same network, or the router is of the other
+        /// version of IP.
+        public let gateway: IPAddress?
 
         /// Makes an answer.
-        public init(interfaceIndex: UInt32, isLocal: Bool, source: IPAddress? = nil) {
+        public init(
+            interfaceIndex: UInt32, isLocal: Bool, source: IPAddress? = nil, gateway: IPAddress? = nil
+        ) {
             self.interfaceIndex = interfaceIndex
             self.isLocal = isLocal
             self.source = source
+            self.gateway = gateway
         }
     }
 

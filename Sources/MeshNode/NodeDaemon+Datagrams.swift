@@ -33,6 +33,10 @@ struct DatagramState {
     var record = [UInt8](repeating: 0, count: DatagramPort.datagramByteCountMax)
     /// What peers were told last.
     var announced: [Candidate] = []
+    /// Has the gateway forward a port, where there is one to ask.
+    var mapper: GatewayMapper?
+    /// Where peers reach the socket by the gateway, and how it was asked.
+    var mapping: (external: Endpoint, method: PortMapper.Method)?
 }
 
 extension NodeDaemon {
@@ -67,6 +71,7 @@ extension NodeDaemon {
 
     func stopDatagrams() {
         stopDiscovery()
+        datagrams?.mapper?.close()
         furtherSockets.closeAll()
         datagrams?.monitor?.stop()
         datagrams?.port.close().whenComplete { _ in }
@@ -99,7 +104,9 @@ extension NodeDaemon {
     /// the address that the relay was reached at, and at one of the other family if its name has one. On a host with both
     /// either may be the one that does not work.
     func observeDatagrams(by relay: Int, at address: IPAddress) {
-        guard let stunPort = node.stunPort(of: relay), stunPort > 0 else { return }
+        guard let stunPort = node.stunPort(of: relay), stunPort > 0, configuration.natType != .udpBlocked else {
+            return
+        }
         planDiscovery()
         observe(Endpoint(address: address, port: stunPort))
         let host = relays[relay].url.server.host
@@ -115,6 +122,7 @@ extension NodeDaemon {
     private func observe(_ server: Endpoint) {
         datagrams?.servers.insert(server)
         datagrams?.port.observe(server)
+        updatePortMapping()
     }
 
     /// Tells the peers at which addresses this node's UDP socket may be reached.
@@ -124,6 +132,9 @@ extension NodeDaemon {
         // First: a host of many interfaces has more addresses than may be told.
         for endpoint in Set(datagrams.observed.values).sorted(by: { "\($0)" < "\($1)" }) {
             candidates.append(Candidate(source: .relayObserved, transport: .udp, endpoint: endpoint))
+        }
+        if let external = datagrams.mapping?.external {
+            candidates.append(Candidate(source: .portMapping, transport: .udp, endpoint: external))
         }
         for address in datagrams.interfaces {
             let port = address.isVersion6 ? datagrams.port.localPortVersion6 : datagrams.port.localPortVersion4
@@ -142,6 +153,7 @@ extension NodeDaemon {
     /// Sends one datagram from the socket that leads to an address, with the next flush or at the end of the packet loop's
     /// turn.
     func sendDatagram(_ record: RawSpan, to endpoint: Endpoint) {
+        guard configuration.natType != .udpBlocked else { return }
         if let segments = turn?.segments {
             setDestination(endpoint, of: segments)
             segments.append(byteCountMax: record.byteCount) { datagram in

@@ -6,17 +6,26 @@ internal import MeshProtocol
 internal import MeshTransport
 internal import NIOCore
 
-/// A discovery of what address translators do, under way.
-struct DiscoveryRun {
-    var machine: NATDiscovery
-    let sockets: [FurtherSocket]
-    /// The transaction of each request, by its number.
-    var transactions: [Int: [UInt8]] = [:]
-    var timer: Scheduled<Void>?
+extension NATStatus {
+    init(_ behavior: NATBehavior, isOverridden: Bool = false) {
+        self.init(
+            type: behavior.name, mapping: behavior.mapping.rawValue, filtering: behavior.filtering.rawValue,
+            keepsPort: behavior.keepsPort, portStep: behavior.portStep, hairpin: behavior.hairpin,
+            isOverridden: isOverridden)
+    }
+}
 
-    func close() {
-        timer?.cancel()
-        for socket in sockets { socket.close() }
+extension NATBehavior {
+    /// What a person says it is.
+    init(_ type: NodeConfiguration.NATType) {
+        switch type {
+        case .none: self.init(mapping: .none, filtering: .endpointIndependent, keepsPort: true)
+        case .fullCone: self.init(mapping: .endpointIndependent, filtering: .endpointIndependent)
+        case .restrictedCone: self.init(mapping: .endpointIndependent, filtering: .addressDependent)
+        case .portRestrictedCone: self.init(mapping: .endpointIndependent, filtering: .addressAndPortDependent)
+        case .symmetric: self.init(mapping: .addressAndPortDependent, filtering: .addressAndPortDependent)
+        case .udpBlocked: self.init(isBlocked: true)
+        }
     }
 }
 
@@ -53,82 +62,13 @@ extension NodeDaemon {
             .sorted { "\($0)" < "\($1)" }
         guard !servers.isEmpty else { return }
         discovery?.close()
-        discovery = nil
-        guard let sockets = try? (0..<2).map({ number in try openDiscoverySocket(number) }) else { return }
-        let machine = NATDiscovery(
-            servers: servers, localPorts: sockets.map(\.localPort), localAddresses: Set(state.interfaces),
-            at: BootClock.now())
-        discovery = DiscoveryRun(machine: machine, sockets: sockets)
-        driveDiscovery { machine, now, actions in machine.timedOut(at: now, actions: &actions) }
-    }
-
-    private func openDiscoverySocket(_ number: Int) throws(TransportError) -> FurtherSocket {
-        try FurtherSocket.open(
-            on: eventLoop,
-            received: { _, _, datagram in self.enter { $0.discoveryReceived(datagram, by: number) } },
-            receivedEnd: {})
-    }
-
-    private func discoveryReceived(_ datagram: ByteBuffer, by socket: Int) {
-        guard let answer = try? StunMessage.parse(datagram.readableBytesSpan),
-            let number = discovery?.transactions.first(where: { $0.value == answer.transactionID })?.key
-        else { return }
-        driveDiscovery { machine, now, actions in
-            if answer.messageClass == .success, let mapped = answer.mappedEndpoint {
-                machine.answered(number, mapped: mapped, other: answer.otherAddress, at: now, actions: &actions)
-            } else if answer.messageClass == .error {
-                machine.refused(number, at: now, actions: &actions)
-            }
-        }
-    }
-
-    private func driveDiscovery(_ body: (inout NATDiscovery, Instant, inout [NATDiscovery.Action]) -> Void) {
-        guard var run = discovery else { return }
-        var actions: [NATDiscovery.Action] = []
-        let now = BootClock.now()
-        body(&run.machine, now, &actions)
-        run.timer?.cancel()
-        var result: NATBehavior?
-        for action in actions {
-            switch action {
-            case .send(let number, let request): send(number, request, &run)
-            case .finished(let behavior): result = behavior
-            }
-        }
-        if let result {
-            run.close()
-            discovery = nil
-            return discovered(result)
-        }
-        run.timer = run.machine.deadline.map { deadline in
-            let nanoseconds = deadline > now ? Int64(clamping: deadline.nanoseconds(since: now)) : 0
-            return eventLoop.scheduleTask(in: .nanoseconds(nanoseconds)) {
-                self.enter {
-                    $0.driveDiscovery { machine, now, actions in machine.timedOut(at: now, actions: &actions) }
-                }
-            }
-        }
-        discovery = run
-    }
-
-    private func send(_ number: Int, _ request: NATDiscovery.Request, _ run: inout DiscoveryRun) {
-        var message = StunMessage.bindingRequest()
-        // The same transaction again: an answer to either request will do.
-        if let known = run.transactions[number] {
-            message = StunMessage(messageClass: .request, transactionID: known)
-            message.hasFingerprint = true
-        }
-        run.transactions[number] = message.transactionID
-        if request.changesAddress || request.changesPort {
-            message.changeRequest = .init(changesAddress: request.changesAddress, changesPort: request.changesPort)
-        }
-        let bytes = message.encoded
-        let socket = run.sockets[request.socket.rawValue]
-        socket.send(bytes.span.rawBytes, to: request.server)
-        socket.flush(isLast: true)
+        discovery = try? DiscoveryRun(
+            servers: servers, localAddresses: Set(state.interfaces), on: eventLoop,
+            finished: { behavior in self.enter { $0.discovered(behavior) } })
     }
 
     private func discovered(_ behavior: NATBehavior) {
+        discovery = nil
         guard behavior != natBehavior else { return }
         natBehavior = behavior
         logger.info(
@@ -136,15 +76,16 @@ extension NodeDaemon {
             metadata: [
                 "type": "\(behavior.name)", "mapping": "\(behavior.mapping.rawValue)",
                 "filtering": "\(behavior.filtering.rawValue)",
+                "hairpin": behavior.hairpin.map { $0 ? "yes" : "no" } ?? "unknown",
             ])
     }
 
     /// What was found, for people; `nil`: nothing yet.
     func natStatus() -> NATStatus? {
-        natBehavior.map {
-            NATStatus(
-                type: $0.name, mapping: $0.mapping.rawValue, filtering: $0.filtering.rawValue, keepsPort: $0.keepsPort,
-                portStep: $0.portStep)
-        }
+        var status = natBehavior.map { NATStatus($0) }
+        if let type = configuration.natType { status = NATStatus(NATBehavior(type), isOverridden: true) }
+        status?.mappedAddress = datagrams?.mapping.map { "\($0.external)" }
+        status?.mappedBy = datagrams?.mapping?.method.rawValue
+        return status
     }
 }

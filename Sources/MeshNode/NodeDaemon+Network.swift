@@ -38,6 +38,7 @@ extension NodeDaemon {
             for server in state.servers { state.port.observe(server) }
             drive { node, now, actions in node.networkChanged(at: now, actions: &actions) }
         }
+        updatePortMapping()
         announceCandidates()
     }
 

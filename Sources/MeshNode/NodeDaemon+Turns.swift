@@ -59,6 +59,7 @@ extension NodeDaemon {
     }
 
     private func takeDatagrams(_ received: ReceiveBatch, at now: Instant) {
+        guard configuration.natType != .udpBlocked else { return }
         var actions: [NodeAction] = []
         var isArmDue = false
         for index in 0..<received.messageCount {

@@ -176,6 +176,7 @@ public actor NodeDaemon {
         flush()
         // One round trip of a distant relay, so that the peers learn of it.
         try? await Task.sleep(for: .milliseconds(150))
+        await releasePortMapping()
         timer?.cancel()
         server?.close()
         await stopPacketLoop()

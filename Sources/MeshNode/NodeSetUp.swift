@@ -41,6 +41,11 @@ struct NodeSetUp {
         made.datagramByteCountMax = DatagramPort.datagramByteCountMax
         made.opensConnections = made.usesDatagrams
         made.opensSockets = made.usesDatagrams
+        switch configuration.natType {
+        case nil, .some(.none), .udpBlocked: break
+        case .fullCone, .restrictedCone, .portRestrictedCone: made.mappingOverride = .independent
+        case .symmetric: made.mappingOverride = .random
+        }
         made.afterDirect =
             switch configuration.afterDirect {
             case .auto: .auto

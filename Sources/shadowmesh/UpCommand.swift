@@ -61,6 +61,13 @@ struct NodeOverrides: ParsableArguments {
     var listenAddress: String?
     @Option(help: "Relay connections while every peer is reached directly: auto, disconnect or standby.")
     var afterDirect: String?
+    @Option(help: "Ask the network's gateway to forward a port: auto or off.")
+    var portMapping: String?
+    @Option(
+        help:
+            "For tests: what to take the NAT for: none, full-cone, restricted-cone, port-restricted-cone, symmetric or udp-blocked."
+    )
+    var natType: String?
     @Option(help: "Path of the control socket.")
     var controlSocket: String?
     @Option(help: "Group that may use the control socket.")
@@ -79,7 +86,7 @@ struct NodeOverrides: ParsableArguments {
         [
             "mode": mode, "identity": identity, "passphrase_file": passphraseFile, "tap.name": tapName,
             "tap.address": tapAddress, "tap.mtu": tapMtu, "tap.mac": tapMac, "listen_address": listenAddress,
-            "after_direct": afterDirect,
+            "after_direct": afterDirect, "port_mapping": portMapping, "nat_type": natType,
             "control.socket": controlSocket, "control.group": controlGroup, "logging.level": loggingLevel,
             "logging.format": loggingFormat, "heartbeat_interval": heartbeatInterval,
             "key_rotation_interval": keyRotationInterval,

@@ -37,6 +37,8 @@ import Testing
                 address: home.example:443
               - public_key: \(key)
             after_direct: disconnect
+            port_mapping: off
+            nat_type: port-restricted-cone
             listen_address: "[::]:443"
             control: {socket: /tmp/c.sock, group: wheel}
             logging: {level: debug, format: json}
@@ -59,6 +61,7 @@ import Testing
         #expect(configuration.control == .init(socket: "/tmp/c.sock", group: "wheel"))
         #expect(configuration.logging == LoggingConfiguration(level: .debug, format: .json))
         #expect(configuration.afterDirect == .disconnect)
+        #expect(configuration.portMapping == .off && configuration.natType == .portRestrictedCone)
         #expect(configuration.heartbeatIntervalSeconds == 5)
         #expect(configuration.keyRotationIntervalSeconds == 86_400)
     }

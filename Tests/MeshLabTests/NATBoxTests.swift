@@ -15,9 +15,26 @@ extension LabTests.WanEmulatorTests {
         #expect(result.status == 0, "\(result.output)")
     }
 
-    @Test(arguments: ["port-restricted symmetric-random", "symmetric-sequential symmetric-sequential"])
+    @Test func netcheckIsRightAboutEachOfThem() throws {
+        let result = try natLab("nat_netcheck.py")
+        #expect(result.status == 0, "\(result.output)")
+    }
+
+    @Test(arguments: [
+        "port-restricted symmetric-random", "symmetric-sequential symmetric-sequential", "rebooted rebooted",
+    ])
     func translatorsWithAPortForEachDestinationAreGotThroughAndNamed(cell: String) throws {
         let result = try natLab("nat_matrix.py \(cell)")
+        #expect(result.status == 0, "\(result.output)")
+    }
+
+    private static let hasGateway = (try? shell("PATH=$PATH:/usr/sbin command -v miniupnpd"))?.status == 0
+    private static let gatewayReason: Comment = "miniupnpd is not installed (Lab/install-dependencies.sh tries to)"
+
+    /// Two random translators cannot be got through otherwise.
+    @Test(.enabled(if: hasGateway, gatewayReason), arguments: ["PCP", "NAT-PMP", "UPnP"])
+    func aPortThatTheGatewayForwardsIsUsedAndGivenBack(method: String) throws {
+        let result = try natLab("nat_matrix.py symmetric-random+\(method) cgnat-symmetric")
         #expect(result.status == 0, "\(result.output)")
     }
 }

@@ -12,6 +12,7 @@ import Testing
         var isOpen = false
         var isBlocked = false
         var keepsPort = false
+        var hairpins = false
         var step: UInt16 = 7_919
         var addresses: [UInt8] = [1, 2]
         /// Of requests, by their place in the order of sending, those that get lost.
@@ -75,15 +76,22 @@ import Testing
             localAddresses: [address(77)], at: .zero)
         var milliseconds: UInt64 = 0
         var answers: [(at: UInt64, number: Int, mapped: Endpoint, other: Endpoint?)] = []
+        var returns: [(at: UInt64, number: Int)] = []
         while milliseconds <= 3_000 {
             let now = Instant.zero.advanced(milliseconds: milliseconds)
             var actions: [NATDiscovery.Action] = []
             for answer in answers where answer.at == milliseconds {
                 machine.answered(answer.number, mapped: answer.mapped, other: answer.other, at: now, actions: &actions)
             }
+            for back in returns where back.at == milliseconds {
+                machine.returned(back.number, to: .mapping, at: now, actions: &actions)
+            }
             if let due = machine.deadline, due <= now { machine.timedOut(at: now, actions: &actions) }
             for action in actions {
                 switch action {
+                case .send(let number, let request) where request.isHairpin:
+                    #expect(request.socket == .filtering && request.server.address == address(99))
+                    if world.hairpins { returns.append((milliseconds + 2, number)) }
                 case .send(let number, let request):
                     if let (mapped, other) = world.answer(request) {
                         answers.append((milliseconds + 40, number, mapped, other))
@@ -123,6 +131,17 @@ import Testing
         world.isOpen = true
         let (behavior, _) = discover(&world)
         #expect(behavior?.name == "none" && behavior?.keepsPort == true)
+    }
+
+    @Test(arguments: [false, true]) func hairpinsAreFoundOut(hairpins: Bool) {
+        for mapping in Rule.allCases {
+            var world = World()
+            (world.mapping, world.hairpins) = (mapping, hairpins)
+            #expect(discover(&world).behavior?.hairpin == hairpins)
+        }
+        var open = World()
+        open.isOpen = true
+        #expect(discover(&open).behavior?.hairpin == nil)
     }
 
     @Test func blockedUDPIsNamed() {

@@ -25,6 +25,8 @@ extension NodeConfiguration {
         result.afterDirect = reader.value("after_direct", in: root, .choice, default: result.afterDirect)
         result.peers = peers(root, &reader, peerIDOfPublicKey)
         result.listenAddress = reader.value("listen_address", in: root, .listenAddress)
+        result.portMapping = reader.value("port_mapping", in: root, .choice, default: result.portMapping)
+        result.natType = reader.value("nat_type", in: root, .choice)
         let control = reader.section("control", in: root)
         result.control.socket = reader.value("socket", in: control, .socketPath, default: result.control.socket)
         result.control.group = reader.value("group", in: control, .groupName)

@@ -22,6 +22,25 @@ public struct NodeConfiguration: Sendable, Hashable {
         case standby
     }
 
+    /// Whether the network's gateway is asked to forward a port (PCP, NAT-PMP, UPnP).
+    public enum PortMapping: String, Sendable, Hashable, CaseIterable {
+        /// Where it does so.
+        case auto
+        /// Never.
+        case off
+    }
+
+    /// What address translators are called.
+    public enum NATType: String, Sendable, Hashable, CaseIterable {
+        case none
+        case fullCone = "full-cone"
+        case restrictedCone = "restricted-cone"
+        case portRestrictedCone = "port-restricted-cone"
+        case symmetric
+        /// No datagrams get through.
+        case udpBlocked = "udp-blocked"
+    }
+
     /// The TAP device.
     public struct Tap: Sendable, Hashable {
         /// Name of the interface.
@@ -137,6 +156,10 @@ public struct NodeConfiguration: Sendable, Hashable {
     public var listenAddress: Endpoint?
     /// The control socket.
     public var control: Control
+    /// Whether the network's gateway is asked to forward a port.
+    public var portMapping: PortMapping
+    /// What the translators before this node are taken for, whatever was found out; `nil` for what was found.
+    public var natType: NATType?
     /// Logging.
     public var logging: LoggingConfiguration
     /// Seconds between signs of life on an idle path; the smaller of both peers' counts.
@@ -152,6 +175,7 @@ public struct NodeConfiguration: Sendable, Hashable {
         offload = Offload()
         relays = []
         afterDirect = .auto
+        portMapping = .auto
         peers = []
         control = Control()
         logging = LoggingConfiguration()

@@ -12,24 +12,39 @@ public struct NATStatus: Sendable, Hashable, Codable {
     /// From each new mapping's port to the next; absent where that cannot be told.
     public var portStep: Int?
 
+    /// Whether hosts behind the translator reach each other by its address outside; absent where that cannot be told.
+    public var hairpin: Bool?
+    /// Where peers reach this node by a port that the gateway forwards; absent while it forwards none.
+    public var mappedAddress: String?
+    /// How the gateway was asked: `PCP`, `NAT-PMP` or `UPnP`.
+    public var mappedBy: String?
+    /// Whether all this was not found out but set (`nat_type`); absent where it was not.
+    public var isOverridden: Bool?
+
     /// Makes a status.
-    public init(type: String, mapping: String, filtering: String, keepsPort: Bool, portStep: Int? = nil) {
+    public init(
+        type: String, mapping: String, filtering: String, keepsPort: Bool, portStep: Int? = nil, hairpin: Bool? = nil,
+        isOverridden: Bool = false
+    ) {
         self.type = type
         self.mapping = mapping
         self.filtering = filtering
         self.keepsPort = keepsPort
         self.portStep = portStep
+        self.hairpin = hairpin
+        self.isOverridden = isOverridden ? true : nil
     }
 
     /// In words, in lines of at most 100 columns.
     var text: String {
-        let name = "address translation: \(type)"
-        guard type != "none", type != "UDP blocked" else { return name }
-        return name + "\n  mapping \(mapping)\n  filtering \(filtering)" + more
+        let name = "address translation: \(type)" + (isOverridden == true ? " (set by nat_type)" : "")
+        let forwarded = mappedAddress.map { "\n  the gateway forwards \($0) (\(mappedBy ?? "unknown"))" } ?? ""
+        guard type != "none", type != "UDP blocked" else { return name + forwarded }
+        return name + forwarded + "\n  mapping \(mapping)\n  filtering \(filtering)" + more
     }
 
     private var more: String {
-        if keepsPort { return "\n  keeps ports" }
-        return portStep.map { "\n  each port \($0) from the one before" } ?? ""
+        let ports = keepsPort ? "\n  keeps ports" : portStep.map { "\n  each port \($0) from the one before" } ?? ""
+        return ports + (hairpin.map { "\n  hairpin \($0 ? "yes" : "no")" } ?? "")
     }
 }

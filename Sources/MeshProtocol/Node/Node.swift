@@ -32,12 +32,22 @@ public struct Node: Sendable {
         public var opensConnections = false
         /// Whether the driver carries out `NodeAction.traversal`.
         public var opensSockets = false
+        /// What this node's translators are taken for, whatever relays saw; for tests.
+        public var mappingOverride: MappingOverride?
         /// Whether loopback addresses of peers are probed; for tests on one host.
         public var allowsLoopbackCandidates = false
         /// What becomes of relay connections while every configured peer is reached directly.
         public var afterDirect = AfterDirect.auto
         /// What the node announces; session index and reset token are filled in per session.
         public var parameters: SessionParameters
+
+        /// How ports are given, in two words.
+        public enum MappingOverride: Sendable {
+            /// One port, whatever the destination.
+            case independent
+            /// A port of its own for each destination, at random.
+            case random
+        }
 
         /// Makes a configuration.
         public init(identity: Identity, peers: [PeerID], relays: [PeerID], parameters: SessionParameters) {
@@ -146,6 +156,7 @@ public struct Node: Sendable {
         context.datagramByteCountMax = configuration.datagramByteCountMax
         context.opensConnections = configuration.opensConnections
         context.opensSockets = configuration.opensSockets
+        context.mappingOverride = configuration.mappingOverride
         context.allowsLoopback = configuration.allowsLoopbackCandidates
         afterDirect = configuration.afterDirect
         let instance = context.entropy.bytes(count: RelayProof.instanceByteCount)

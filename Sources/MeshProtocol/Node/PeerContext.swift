@@ -18,6 +18,8 @@ struct PeerContext: Sendable {
     var opensConnections = false
     /// Whether the driver carries out `TraversalAction`s.
     var opensSockets = false
+    /// What this node's translators are taken for.
+    var mappingOverride: Node.Configuration.MappingOverride?
     /// Where the other ends of direct connections are.
     var remoteEndpoints: [UInt64: Endpoint] = [:]
     /// Frames that may be delivered, in order, and their peers.

@@ -33,17 +33,21 @@ public struct NATBehavior: Hashable, Sendable {
     public var keepsPort: Bool
     /// From each new mapping's port to the next, where all were equal and each destination has a port of its own.
     public var portStep: Int?
+    /// Whether a host behind the translator reaches another one there by its address outside (RFC 4787 section 6); `nil`: it
+    /// was not found out.
+    public var hairpin: Bool?
 
     /// Makes a behaviour.
     public init(
         isBlocked: Bool = false, mapping: Mapping = .unknown, filtering: Filtering = .unknown, keepsPort: Bool = false,
-        portStep: Int? = nil
+        portStep: Int? = nil, hairpin: Bool? = nil
     ) {
         self.isBlocked = isBlocked
         self.mapping = mapping
         self.filtering = filtering
         self.keepsPort = keepsPort
         self.portStep = portStep
+        self.hairpin = hairpin
     }
 
     /// What users call it.

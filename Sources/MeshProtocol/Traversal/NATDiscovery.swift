@@ -2,7 +2,8 @@ public import MeshBase
 
 /// Finds out what the address translators between this node and its relays do (RFC 5780 section 4), with two fresh sockets:
 /// one asks all relays, at all their ports and addresses, how they see it; the other asks one relay only, and then to be
-/// answered from elsewhere. Neither disturbs what the other one measures.
+/// answered from elsewhere. Neither disturbs what the other one measures. Once all have told how they see the first socket, the
+/// second one sends to what they see: if that comes back, the translator hairpins.
 ///
 ///     asking (each request after 0, 150 and 400 ms) --all answered, or silent for 0.7 s each; 1.9 s in all--> finished
 public struct NATDiscovery: Sendable {
@@ -21,6 +22,8 @@ public struct NATDiscovery: Sendable {
         public let changesAddress: Bool
         /// Whether the answer is to come from another port of the server.
         public let changesPort: Bool
+        /// Whether `server` is this host's own socket, as relays see it: the request itself is to come there.
+        public let isHairpin: Bool
     }
 
     /// What is to be done.
@@ -47,6 +50,8 @@ public struct NATDiscovery: Sendable {
     private static let resendMilliseconds: [UInt64] = [150, 250]
     private static let silenceMilliseconds: UInt64 = 700
     private static let timeoutMilliseconds: UInt64 = 1_900
+    /// To the translator and back, with one request lost.
+    private static let hairpinMilliseconds: UInt64 = 300
     /// Between two new mappings of a translator that counts others may open some.
     private static let portStepMax = 16
 
@@ -73,14 +78,20 @@ public struct NATDiscovery: Sendable {
     }
 
     private mutating func ask(
-        _ socket: Socket, _ server: Endpoint, changesAddress: Bool = false, changesPort: Bool = false, at now: Instant
+        _ socket: Socket, _ server: Endpoint, changesAddress: Bool = false, changesPort: Bool = false,
+        isHairpin: Bool = false, at now: Instant
     ) {
         let request = Request(
-            socket: socket, server: server, changesAddress: changesAddress, changesPort: changesPort)
-        guard queries.count < Self.queriesMax, !queries.contains(where: { $0.request == request }) else { return }
+            socket: socket, server: server, changesAddress: changesAddress, changesPort: changesPort,
+            isHairpin: isHairpin)
+        guard queries.count < Self.queriesMax || isHairpin, !queries.contains(where: { $0.request == request }) else {
+            return
+        }
         queries.append(
             Query(
-                request: request, next: now, endsAt: now.advanced(milliseconds: Self.silenceMilliseconds), isOver: false
+                request: request, next: now,
+                endsAt: now.advanced(milliseconds: isHairpin ? Self.hairpinMilliseconds : Self.silenceMilliseconds),
+                isOver: false
             ))
     }
 
@@ -89,7 +100,9 @@ public struct NATDiscovery: Sendable {
     public mutating func answered(
         _ number: Int, mapped: Endpoint, other: Endpoint?, at now: Instant, actions: inout [Action]
     ) {
-        guard !isFinished, queries.indices.contains(number), !queries[number].isOver else { return }
+        guard !isFinished, queries.indices.contains(number), !queries[number].isOver,
+            !queries[number].request.isHairpin
+        else { return }
         queries[number].mapped = mapped
         queries[number].isOver = true
         let request = queries[number].request
@@ -113,6 +126,17 @@ public struct NATDiscovery: Sendable {
         timedOut(at: now, actions: &actions)
     }
 
+    /// The request of this number itself came to a socket of this host.
+    public mutating func returned(_ number: Int, to socket: Socket, at now: Instant, actions: inout [Action]) {
+        guard !isFinished, queries.indices.contains(number), queries[number].request.isHairpin, socket == .mapping
+        else {
+            return
+        }
+        queries[number].mapped = queries[number].request.server
+        queries[number].isOver = true
+        timedOut(at: now, actions: &actions)
+    }
+
     /// The server refuses the request of this number.
     public mutating func refused(_ number: Int, at now: Instant, actions: inout [Action]) {
         guard !isFinished, queries.indices.contains(number) else { return }
@@ -130,10 +154,10 @@ public struct NATDiscovery: Sendable {
     /// Sends what is due, and gives up what was silent for too long.
     public mutating func timedOut(at now: Instant, actions: inout [Action]) {
         guard !isFinished else { return }
+        giveUp(at: now)
+        askForHairpin(at: now)
         for number in queries.indices where !queries[number].isOver {
-            if now >= queries[number].endsAt || now >= endsAt {
-                queries[number].isOver = true
-            } else if now >= queries[number].next {
+            if now >= queries[number].next {
                 actions.append(.send(number, queries[number].request))
                 let count = queries[number].sentCount
                 queries[number].sentCount += 1
@@ -147,13 +171,26 @@ public struct NATDiscovery: Sendable {
         actions.append(.finished(behavior))
     }
 
+    private mutating func giveUp(at now: Instant) {
+        for number in queries.indices where now >= queries[number].endsAt || now >= endsAt {
+            queries[number].isOver = true
+        }
+    }
+
+    /// When nothing more is asked by the first socket, sends to it from the second one.
+    private mutating func askForHairpin(at now: Instant) {
+        let seen = queries.filter { $0.request.socket == .mapping }
+        guard now < endsAt, seen.allSatisfy(\.isOver), let mapped = seen.lazy.compactMap(\.mapped).first,
+            mapping(self.seen) != .none, !queries.contains(where: \.request.isHairpin)
+        else { return }
+        ask(.filtering, mapped, isHairpin: true, at: now)
+    }
+
     // MARK: - Findings
 
     private var behavior: NATBehavior {
         guard queries.contains(where: { $0.mapped != nil }) else { return NATBehavior(isBlocked: !queries.isEmpty) }
-        let seen = queries.filter { $0.request.socket == .mapping }.compactMap { query in
-            query.mapped.map { (server: query.request.server, mapped: $0) }
-        }
+        let seen = seen
         let ports = seen.map(\.mapped.port)
         let steps = Set(zip(ports, ports.dropFirst()).map { Int($1) - Int($0) })
         let mapping = mapping(seen)
@@ -162,7 +199,15 @@ public struct NATDiscovery: Sendable {
         return NATBehavior(
             mapping: mapping, filtering: filtering,
             keepsPort: !seen.isEmpty && Set(ports) == [localPorts[Socket.mapping.rawValue]],
-            portStep: step.flatMap { abs($0) <= Self.portStepMax ? $0 : nil })
+            portStep: step.flatMap { abs($0) <= Self.portStepMax ? $0 : nil },
+            hairpin: queries.first(where: \.request.isHairpin).map { $0.mapped != nil })
+    }
+
+    /// How the first socket was seen, and by whom.
+    private var seen: [(server: Endpoint, mapped: Endpoint)] {
+        queries.filter { $0.request.socket == .mapping }.compactMap { query in
+            query.mapped.map { (server: query.request.server, mapped: $0) }
+        }
     }
 
     private func mapping(_ seen: [(server: Endpoint, mapped: Endpoint)]) -> NATBehavior.Mapping {

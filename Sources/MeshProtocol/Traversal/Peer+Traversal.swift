@@ -75,7 +75,7 @@ extension Peer {
         guard var punch = holePunch.take() else { return }
         var steps: [HolePunch.Step] = []
         punch.update(
-            local: PortMapping(context.parameters.candidates),
+            local: PortMapping(context.parameters.candidates, override: context.mappingOverride),
             remote: PortMapping(sessions[place].remoteCandidates ?? sessions[place].remoteParameters.candidates))
         body(&punch, &context.entropy, &steps)
         holePunch = punch

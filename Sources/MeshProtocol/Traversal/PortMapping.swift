@@ -36,6 +36,18 @@ package enum PortMapping: Hashable, Sendable {
         self = isNear ? .regular(first.address) : .random(first.address)
     }
 
+    /// The same, but for what a person says it is.
+    init(_ candidates: [Candidate], override: Node.Configuration.MappingOverride?) {
+        let seen = candidates.first {
+            $0.source == .relayObserved && $0.transport == .udp && !$0.endpoint.address.isVersion6
+        }
+        switch (override, seen?.endpoint) {
+        case (.independent?, let endpoint?): self = .independent(endpoint)
+        case (.random?, let endpoint?): self = .random(endpoint.address)
+        case (nil, _), (_, nil): self.init(candidates)
+        }
+    }
+
     /// Whether destinations get ports of their own.
     var isDependent: Bool {
         switch self {
