@@ -31,6 +31,7 @@ struct ShadowMesh: AsyncParsableCommand {
         subcommands: [
             InitCommand.self, IDCommand.self, ConfigCommand.self, UpCommand.self, RelayCommand.self,
             RegistryCommand.self,
-            StatusCommand.self, PeersCommand.self, PingCommand.self, PathCommand.self, DownCommand.self,
+            StatusCommand.self, PeersCommand.self, PingCommand.self, PathCommand.self, NetcheckCommand.self,
+            DownCommand.self,
         ])
 }
