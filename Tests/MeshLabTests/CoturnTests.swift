@@ -33,13 +33,30 @@ extension LabTests.WanEmulatorTests {
         let loop = MultiThreadedEventLoopGroup.singleton.next()
         let server = try await server(loop)
         let port = server.port
-        // Its second request asks for padding, which the relay does not know: it waits for an answer until it is ended.
-        let client = try shell("timeout 2 turnutils_stunclient -p \(port) 127.0.0.1")
+        let client = try shell("timeout 10 turnutils_stunclient -p \(port) 127.0.0.1")
+        #expect(client.status == 0)
         #expect(client.output.contains("Other addr: : 127.0.0.2:\(port + 1)"), "\(client.output)")
         #expect(client.output.contains("UDP reflexive addr: 127.0.0.1:"), "\(client.output)")
+        // With PADDING; and how long a mapping lives, by RESPONSE-PORT.
+        let lifetime = try shell("timeout 30 turnutils_natdiscovery -t -T 1 -p \(port) 127.0.0.1")
+        #expect(lifetime.status == 0, "\(lifetime.output)")
+        let padded = try shell("timeout 30 turnutils_natdiscovery -m -f -P -p \(port) 127.0.0.1")
+        #expect(padded.output.contains("NAT with Endpoint Independent Filtering"), "\(padded.output)")
         let discovery = try shell("timeout 30 turnutils_natdiscovery -m -f -p \(port) 127.0.0.1")
         #expect(discovery.output.contains("NAT with Endpoint Independent Mapping"), "\(discovery.output)")
         #expect(discovery.output.contains("NAT with Endpoint Independent Filtering"), "\(discovery.output)")
+        try await server.close().get()
+    }
+
+    private static let hasClassicClient = (try? shell("command -v stun"))?.status == 0
+    private static let classicReason: Comment = "stun-client is not installed (Lab/install-dependencies.sh tries to)"
+
+    @Test(.enabled(if: hasClassicClient, classicReason))
+    func aClientOfTheFirstStunIsToldThatNothingIsInItsWay() async throws {
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
+        let server = try await server(loop)
+        let client = try shell("timeout 30 stun 127.0.0.1:\(server.port)")
+        #expect(client.output.contains("Primary: Open"), "\(client.output)")
         try await server.close().get()
     }
 

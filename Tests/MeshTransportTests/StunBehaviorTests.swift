@@ -90,6 +90,43 @@ import Testing
         try await server.close().get()
     }
 
+    @Test func aRequestOfTheFirstStunIsAnsweredInItsOwnWords() throws {
+        let source = Endpoint(address: try #require(IPAddress(bytes: [192, 0, 2, 1])), port: 4_000)
+        let identifier = [UInt8](0xE0...0xEF)
+        let request = try #require(
+            try? StunMessage.parse(([0, 1, 0, 8] + identifier + [0, 3, 0, 4, 0, 0, 0, 2]).span.rawBytes))
+        #expect(request.isClassic && request.changeRequest == .init(changesAddress: false, changesPort: true))
+        var answer = try #require(request.bindingAnswer(to: source))
+        answer.responseOrigin = source
+        answer.otherAddress = source
+        let address: [UInt8] = [0, 8, 0, 1, 0x0F, 0xA0, 192, 0, 2, 1]
+        let attributes = [[0, 1], [0, 4], [0, 5]].map { $0 + address }.joined()
+        let expected = [1, 1, 0, 36] + identifier + attributes
+        #expect(answer.encoded == expected)
+        #expect(try StunMessage.parse(expected.span.rawBytes) == answer)
+        // RESPONSE-ADDRESS would send the answer to anybody: refused.
+        let elsewhere = [0, 1, 0, 12] + identifier + [0, 2] + address
+        let refusal = try StunMessage.parse(elsewhere.span.rawBytes).bindingAnswer(to: source)
+        #expect(refusal?.errorCode == 420 && refusal?.unknownAttributes == [2])
+    }
+
+    @Test func paddingIsAnsweredWithAsMuchAndNotTogetherWithAResponsePort() throws {
+        let source = Endpoint(address: try #require(IPAddress(bytes: [192, 0, 2, 1])), port: 4_000)
+        var request = StunMessage.bindingRequest()
+        request.paddingByteCount = 1_500
+        let bytes = request.encoded
+        let parsed = try StunMessage.parse(bytes.span.rawBytes)
+        #expect(parsed == request)
+        let answer = try #require(parsed.bindingAnswer(to: source))
+        #expect(answer.paddingByteCount == 1_500 && answer.encoded.count <= bytes.count + 28)
+        request.responsePort = 5_000
+        #expect(request.bindingAnswer(to: source)?.errorCode == 400)
+        request.paddingByteCount = nil
+        let withPort = request.encoded
+        #expect(try StunMessage.parse(withPort.span.rawBytes) == request)
+        #expect(request.bindingAnswer(to: source)?.mappedEndpoint == source)
+    }
+
     @Test func whatIsAskedForIsWrittenAndReadBack() throws {
         for (changesAddress, changesPort) in [(false, false), (true, false), (false, true), (true, true)] {
             var message = StunMessage.bindingRequest()

@@ -3,6 +3,9 @@
 enum StunAttribute {
     static let mappedAddress: UInt16 = 0x0001
     static let changeRequest: UInt16 = 0x0003
+    /// Of RFC 3489 section 11.2, the first STUN: what RESPONSE-ORIGIN and OTHER-ADDRESS replaced.
+    static let sourceAddress: UInt16 = 0x0004
+    static let changedAddress: UInt16 = 0x0005
     static let username: UInt16 = 0x0006
     static let messageIntegrity: UInt16 = 0x0008
     static let errorCode: UInt16 = 0x0009
@@ -13,6 +16,8 @@ enum StunAttribute {
     static let passwordAlgorithm: UInt16 = 0x001D
     static let userhash: UInt16 = 0x001E
     static let xorMappedAddress: UInt16 = 0x0020
+    static let padding: UInt16 = 0x0026
+    static let responsePort: UInt16 = 0x0027
     static let software: UInt16 = 0x8022
     static let fingerprint: UInt16 = 0x8028
     static let responseOrigin: UInt16 = 0x802B

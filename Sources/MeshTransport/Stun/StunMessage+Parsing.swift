@@ -7,7 +7,9 @@ extension StunMessage {
     public static func parse(_ bytes: borrowing RawSpan) throws(StunError) -> StunMessage {
         guard bytes.byteCount >= headerByteCount else { throw .tooShort }
         let type = bytes.bigEndian(at: 0, as: UInt16.self)
-        guard type & 0xC000 == 0, bytes.bigEndian(at: 4, as: UInt32.self) == magicCookie else { throw .notStun }
+        let hasCookie = bytes.bigEndian(at: 4, as: UInt32.self) == magicCookie
+        // Of the first STUN (RFC 3489 section 11.1): binding request, answer, error.
+        guard type & 0xC000 == 0, hasCookie || [0x0001, 0x0101, 0x0111].contains(type) else { throw .notStun }
         let length = Int(bytes.bigEndian(at: 2, as: UInt16.self))
         guard length == bytes.byteCount - headerByteCount, length % 4 == 0 else { throw .lengthWrong }
         let classBits = UInt8((type >> 7) & 2 | (type >> 4) & 1)
@@ -15,7 +17,9 @@ extension StunMessage {
         guard let messageClass = Class(rawValue: classBits) else { throw .notStun }
         let method = (type >> 2) & 0xF80 | (type >> 1) & 0x70 | type & 0x0F
         var message = StunMessage(
-            messageClass: messageClass, method: method, transactionID: copy(bytes, 8, transactionIDByteCount))
+            messageClass: messageClass, method: method,
+            transactionID: hasCookie
+                ? copy(bytes, 8, transactionIDByteCount) : copy(bytes, 4, classicTransactionIDByteCount))
         var offset = headerByteCount
         var isSealed = false
         while offset < bytes.byteCount {
@@ -45,8 +49,19 @@ extension StunMessage {
             guard count == 4 else { throw .attributeMalformed(type) }
             let flags = bytes.bigEndian(at: value, as: UInt32.self)
             changeRequest = ChangeRequest(changesAddress: flags & 4 != 0, changesPort: flags & 2 != 0)
-        case StunAttribute.responseOrigin: responseOrigin = try Self.endpoint(type, bytes, at: value, byteCount: count)
-        case StunAttribute.otherAddress: otherAddress = try Self.endpoint(type, bytes, at: value, byteCount: count)
+        case StunAttribute.mappedAddress where isClassic:
+            mappedEndpoint = try Self.endpoint(type, bytes, at: value, byteCount: count)
+        case StunAttribute.sourceAddress where isClassic, StunAttribute.responseOrigin:
+            responseOrigin = try Self.endpoint(type, bytes, at: value, byteCount: count)
+        case StunAttribute.changedAddress where isClassic, StunAttribute.otherAddress:
+            otherAddress = try Self.endpoint(type, bytes, at: value, byteCount: count)
+        case StunAttribute.responsePort:
+            // The RFC's figure has two bytes of padding; some count them.
+            guard count == 2 || count == 4 else { throw .attributeMalformed(type) }
+            let port = bytes.bigEndian(at: value, as: UInt16.self)
+            guard port != 0 else { throw .attributeMalformed(type) }
+            responsePort = port
+        case StunAttribute.padding: paddingByteCount = min(count, Self.paddingByteCountMax)
         case StunAttribute.errorCode:
             guard count >= 4 else { throw .attributeMalformed(type) }
             let (hundreds, rest) = (

@@ -12,7 +12,7 @@ extension StunMessage {
             | (method & 0xF80) << 2 | (method & 0x70) << 1 | method & 0x0F
         bytes.appendBigEndian(type)
         bytes.appendBigEndian(UInt16(0))
-        bytes.appendBigEndian(Self.magicCookie)
+        if !isClassic { bytes.appendBigEndian(Self.magicCookie) }
         bytes += transactionID
         if let errorCode { bytes.appendAttribute(StunAttribute.errorCode, Self.encode(errorCode)) }
         if !unknownAttributes.isEmpty {
@@ -20,12 +20,30 @@ extension StunMessage {
             for type in unknownAttributes { types.appendBigEndian(type) }
             bytes.appendAttribute(StunAttribute.unknownAttributes, types)
         }
-        if let mappedEndpoint { bytes.appendAttribute(StunAttribute.xorMappedAddress, encode(mappedEndpoint)) }
+        if let mappedEndpoint {
+            if isClassic {
+                bytes.appendAttribute(StunAttribute.mappedAddress, Self.encodePlain(mappedEndpoint))
+            } else {
+                bytes.appendAttribute(StunAttribute.xorMappedAddress, encode(mappedEndpoint))
+            }
+        }
         if let changeRequest {
             bytes.appendAttribute(StunAttribute.changeRequest, [0, 0, 0, Self.encode(changeRequest)])
         }
-        if let responseOrigin { bytes.appendAttribute(StunAttribute.responseOrigin, Self.encodePlain(responseOrigin)) }
-        if let otherAddress { bytes.appendAttribute(StunAttribute.otherAddress, Self.encodePlain(otherAddress)) }
+        if let responsePort {
+            bytes.appendAttribute(StunAttribute.responsePort, [UInt8(responsePort >> 8), UInt8(responsePort & 0xFF)])
+        }
+        if let responseOrigin {
+            let type = isClassic ? StunAttribute.sourceAddress : StunAttribute.responseOrigin
+            bytes.appendAttribute(type, Self.encodePlain(responseOrigin))
+        }
+        if let otherAddress {
+            let type = isClassic ? StunAttribute.changedAddress : StunAttribute.otherAddress
+            bytes.appendAttribute(type, Self.encodePlain(otherAddress))
+        }
+        if let paddingByteCount {
+            bytes.appendAttribute(StunAttribute.padding, [UInt8](repeating: 0, count: paddingByteCount))
+        }
         if let software { bytes.appendAttribute(StunAttribute.software, Array(software.utf8)) }
         let fingerprintByteCount = hasFingerprint ? 8 : 0
         let length = UInt16(bytes.count - Self.headerByteCount + fingerprintByteCount)

@@ -40,16 +40,25 @@ public struct StunMessage: Equatable, Sendable {
     public static let transactionIDByteCount = 12
     static let magicCookie: UInt32 = 0x2112_A442
 
+    /// The first STUN had none, and 4 bytes more of transaction ID in its place (RFC 3489 section 11.1).
+    static let classicTransactionIDByteCount = 16
+    /// The longest PADDING that is written, so that an answer with it is cut into fragments on any path of 1,500 bytes.
+    static let paddingByteCountMax = 1_600
+
     /// The class.
     public var messageClass: Class
     /// The method, 12 bits.
     public var method: UInt16
-    /// 12 bytes that an answer repeats.
+    /// 12 bytes that an answer repeats; 16 of a message of the first STUN, which has no magic cookie (RFC 3489).
     public var transactionID: [UInt8]
     /// XOR-MAPPED-ADDRESS (section 14.2).
     public var mappedEndpoint: Endpoint?
     /// CHANGE-REQUEST (RFC 5780 section 7.2): from where an answer is wanted.
     public var changeRequest: ChangeRequest?
+    /// RESPONSE-PORT (RFC 5780 section 7.5): the sender's port to which an answer is wanted.
+    public var responsePort: UInt16?
+    /// Byte count of PADDING (RFC 5780 section 7.6), with which translators are tried for fragments.
+    public var paddingByteCount: Int?
     /// RESPONSE-ORIGIN (RFC 5780 section 7.3): from where the answer was sent.
     public var responseOrigin: Endpoint?
     /// OTHER-ADDRESS (RFC 5780 section 7.4): from where it comes when address and port are changed; a server of one
@@ -69,9 +78,14 @@ public struct StunMessage: Equatable, Sendable {
     /// How many unknown types are reported: enough to see the reason, and an answer stays small.
     static let unknownCountMax = 4
 
-    /// Makes a message; `transactionID` has 12 bytes.
+    /// Whether it is a message of the first STUN (RFC 3489).
+    public var isClassic: Bool { transactionID.count == Self.classicTransactionIDByteCount }
+
+    /// Makes a message; `transactionID` has 12 bytes, or 16 for the first STUN.
     public init(messageClass: Class, method: UInt16 = StunMessage.bindingMethod, transactionID: [UInt8]) {
-        precondition(transactionID.count == Self.transactionIDByteCount, "a transaction ID has 12 bytes")
+        precondition(
+            [Self.transactionIDByteCount, Self.classicTransactionIDByteCount].contains(transactionID.count),
+            "a transaction ID has 12 bytes, or 16")
         self.messageClass = messageClass
         self.method = method
         self.transactionID = transactionID
@@ -88,22 +102,31 @@ public struct StunMessage: Equatable, Sendable {
 
     /// What a server answers to this message, from `source`; `nil` for all but binding requests.
     ///
-    /// The answer has no more than 28 bytes more than the request, to be of no use for amplification.
+    /// The answer has no more than 28 bytes more than the request, to be of no use for amplification; for that PADDING is as
+    /// long as that of the request, though RFC 5780 section 6.1 would have it as long as the interface's MTU.
     public func bindingAnswer(to source: Endpoint) -> StunMessage? {
         guard messageClass == .request, method == Self.bindingMethod else { return nil }
         var answer = StunMessage(messageClass: .success, transactionID: transactionID)
         answer.hasFingerprint = hasFingerprint
         guard notUnderstood.isEmpty else { return refusal(of: notUnderstood) }
+        // RFC 5780 section 7.6: not together.
+        guard paddingByteCount == nil || responsePort == nil else { return error(400) }
         answer.mappedEndpoint = source
+        answer.paddingByteCount = paddingByteCount
         return answer
     }
 
     /// What a server answers to a request with attributes that it does not understand (section 6.3.1).
     func refusal(of types: [UInt16]) -> StunMessage {
+        var answer = error(420)
+        answer.unknownAttributes = types
+        return answer
+    }
+
+    private func error(_ code: UInt16) -> StunMessage {
         var answer = StunMessage(messageClass: .error, transactionID: transactionID)
         answer.hasFingerprint = hasFingerprint
-        answer.errorCode = 420
-        answer.unknownAttributes = types
+        answer.errorCode = code
         return answer
     }
 }
@@ -112,7 +135,7 @@ public struct StunMessage: Equatable, Sendable {
 public enum StunError: Error, Equatable, Sendable {
     /// Fewer than 20 bytes.
     case tooShort
-    /// The first two bits are not zero or the magic cookie is missing: something else than STUN.
+    /// The first two bits are not zero, or the magic cookie is missing and it is no binding of the first STUN either.
     case notStun
     /// The length field is not that of the datagram, or not a multiple of 4.
     case lengthWrong

@@ -18,14 +18,14 @@ final class StunServerCore {
             perSecond: limits.requestsPerSecond, burst: limits.requestsBurst, sourcesMax: limits.sourcesMax)
     }
 
-    /// The answer to a datagram, if it gets one, and the socket to send it from.
+    /// The answer to a datagram, if it gets one, the port of its sender to send it to and the socket to send it from.
     ///
     /// - Parameters:
     ///   - place: The socket it came by.
     ///   - local: The address it was sent to, where the socket is bound to all of the host's.
     func answer(
         to datagram: ByteBuffer, from source: Endpoint, by place: Place, local: IPAddress?, at now: Instant
-    ) -> (bytes: ByteBuffer, channel: any Channel)? {
+    ) -> (bytes: ByteBuffer, port: UInt16, channel: any Channel)? {
         let request: StunMessage
         do throws(StunError) { request = try StunMessage.parse(datagram.readableBytesSpan) } catch {
             counters.malformed += 1
@@ -57,7 +57,10 @@ final class StunServerCore {
         case .success: counters.answered += 1
         case .request, .indication, .error: counters.answeredUnknownAttribute += 1
         }
-        return (ByteBuffer(bytes: answer.encoded), channel)
+        let isElsewhere = answer.messageClass == .success
+        return (
+            ByteBuffer(bytes: answer.encoded), isElsewhere ? request.responsePort ?? source.port : source.port, channel
+        )
     }
 
     /// The socket from which an answer is wanted; `nil`: there is none.
@@ -120,13 +123,15 @@ final class StunServerHandler: ChannelInboundHandler {
         let now = Instant(nanoseconds: NIODeadline.now().uptimeNanoseconds)
         let local = Endpoint(request.metadata?.packetInfo?.destinationAddress)?.address
         guard let source = Endpoint(request.remoteAddress),
-            let (bytes, channel) = core.answer(to: request.data, from: source, by: place, local: local, at: now)
+            let (bytes, port, channel) = core.answer(to: request.data, from: source, by: place, local: local, at: now)
         else { return }
+        var remote = request.remoteAddress
+        remote.port = Int(port)
         guard channel.isWritable else {
             core.counters.unsent += 1
             return
         }
-        channel.write(AddressedEnvelope(remoteAddress: request.remoteAddress, data: bytes), promise: nil)
+        channel.write(AddressedEnvelope(remoteAddress: remote, data: bytes), promise: nil)
         touched[ObjectIdentifier(channel)] = channel
     }
 
