@@ -10,6 +10,8 @@ public struct Attachment: Sendable {
     public var translator: Translator?
     /// Whether its network drops all UDP.
     public var isBlocked = false
+    /// What the STUN services saw last.
+    private var observed: [Endpoint] = []
 
     /// A host with an address of IPv4; a later `generation` has another one.
     public init(host: Int, generation: Int) { version4 = Self.version4Endpoint(of: host, generation: generation) }
@@ -35,53 +37,50 @@ public struct Attachment: Sendable {
         Endpoint(address: IPAddress(bytes: bytes)!, port: port)
     }
 
-    /// What the host knows of its own addresses: those of its interfaces, and what a STUN server saw.
-    public var candidates: [Endpoint] { [version4, translator?.external, version6].compactMap(\.self) }
+    /// The STUN services of two relays, by which a host learns how its translator maps its socket.
+    static let observers = [endpoint([203, 0, 113, 201], 3_478), endpoint([203, 0, 113, 202], 3_478)]
+
+    /// What the host knows of its own addresses: those of its interfaces, and what STUN services saw last.
+    public var candidates: [Endpoint] { [version4, version6].compactMap(\.self) + observed }
+
+    /// Asks the STUN services.
+    public mutating func observe(at now: Instant) {
+        observed = []
+        guard !isBlocked else { return }
+        for observer in Self.observers {
+            guard let seen = translator?.sent(from: 0, to: observer, at: now), !observed.contains(seen) else {
+                continue
+            }
+            observed.append(seen)
+        }
+    }
 
     /// The address that others reach it by.
-    func endpoint(isVersion6: Bool) -> Endpoint? { isVersion6 ? version6 : translator?.external ?? version4 }
+    func endpoint(isVersion6: Bool) -> Endpoint? { isVersion6 ? version6 : version4 }
 
-    func owns(_ endpoint: Endpoint) -> Bool { self.endpoint(isVersion6: endpoint.address.isVersion6) == endpoint }
+    /// Whether datagrams to `endpoint` come to the host, or to its translator.
+    func owns(_ endpoint: Endpoint) -> Bool {
+        if let translator, !endpoint.address.isVersion6 { return translator.address == endpoint.address }
+        return self.endpoint(isVersion6: endpoint.address.isVersion6) == endpoint
+    }
 
-    /// The source that a datagram to `endpoint` has outside; `nil` when the host has no address of that version.
-    mutating func source(for endpoint: Endpoint, at now: Instant) -> Endpoint? {
+    /// Whether they come to a socket of the host, if they are let in.
+    func leads(_ endpoint: Endpoint, at now: Instant) -> Bool {
+        guard owns(endpoint) else { return false }
+        return endpoint.address.isVersion6 || translator?.leads(endpoint.port, at: now) ?? true
+    }
+
+    /// The source that a datagram of a socket to `endpoint` has outside; `nil` when the host has no address of that version.
+    mutating func source(for endpoint: Endpoint, socket: Int, at now: Instant) -> Endpoint? {
         let isVersion6 = endpoint.address.isVersion6
-        if !isVersion6 { translator?.sent(to: endpoint.address, at: now) }
+        if !isVersion6, let outside = translator?.sent(from: socket, to: endpoint, at: now) { return outside }
         return self.endpoint(isVersion6: isVersion6)
     }
 
-    /// Whether a datagram from `source` gets to the host.
-    func admits(_ source: Endpoint, at now: Instant) -> Bool {
-        source.address.isVersion6 || translator?.admits(source.address, at: now) ?? true
+    /// The socket that a datagram comes to; `nil`: it is not let in.
+    func receiver(of endpoint: Endpoint, from source: Endpoint, at now: Instant) -> Int? {
+        guard owns(endpoint) else { return nil }
+        guard let translator, !endpoint.address.isVersion6 else { return 0 }
+        return translator.receiver(of: endpoint.port, from: source, at: now)
     }
-}
-
-/// A network address translator with a mapping for all destinations and a filter by their address (RFC 4787 sections
-/// 4.1 and 5).
-public struct Translator: Sendable {
-    /// Many forget a flow of UDP this soon, though RFC 4787 REQ-5 asks for 2 minutes.
-    private static let filterMilliseconds: UInt64 = 30_000
-
-    /// The address that others see.
-    public private(set) var external: Endpoint
-    private var admitted: [IPAddress: Instant] = [:]
-
-    /// A translator for `host`.
-    public init(host: Int) { external = Self.endpoint(host, port: 40_000) }
-
-    private static func endpoint(_ host: Int, port: UInt16) -> Endpoint {
-        Attachment.endpoint([192, 0, 2, UInt8(truncatingIfNeeded: 100 + host)], port)
-    }
-
-    /// Forgets all and uses another port.
-    public mutating func rebind() {
-        external = Endpoint(address: external.address, port: external.port + 1)
-        admitted = [:]
-    }
-
-    mutating func sent(to address: IPAddress, at now: Instant) {
-        admitted[address] = now.advanced(milliseconds: Self.filterMilliseconds)
-    }
-
-    func admits(_ address: IPAddress, at now: Instant) -> Bool { admitted[address].map { now < $0 } ?? false }
 }

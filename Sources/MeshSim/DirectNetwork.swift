@@ -22,6 +22,8 @@ public struct DirectNetwork: Sendable {
     public var attack: Attack?
     /// Every datagram that was sent, for an attacker; only kept when asked for.
     public var recorded: [Datagram]?
+    /// Whether hosts open further sockets for ways through translators.
+    public var opensSockets = false
     /// Bytes sent to addresses that belong to no host.
     public internal(set) var strayByteCounts: [Endpoint: Int] = [:]
     /// Datagrams sent, by sender and receiver.
@@ -31,6 +33,8 @@ public struct DirectNetwork: Sendable {
     private var lastArrivals: [Link: Instant] = [:]
     /// All addresses that hosts ever named.
     var named: Set<Endpoint> = []
+    /// Addresses of their translators among them, of which a host may have any port tried.
+    var namedTranslators: Set<IPAddress> = []
     /// Who got something that a host sent to an address, and when first.
     private var reached: [Hearing: (host: Int, at: Instant)] = [:]
     /// Who sent a host something from an address after he had got something there: only that can prove an address.
@@ -94,9 +98,11 @@ public struct DirectNetwork: Sendable {
     }
 
     /// Takes a datagram from a host's socket.
-    mutating func carry(_ datagram: [UInt8], to endpoint: Endpoint, from host: Int, at now: Instant) -> Passage {
+    mutating func carry(
+        _ datagram: [UInt8], to endpoint: Endpoint, from host: Int, socket: Int, at now: Instant
+    ) -> Passage {
         guard !attachments[host].isBlocked,
-            let source = attachments[host].source(for: endpoint, at: now)
+            let source = attachments[host].source(for: endpoint, socket: socket, at: now)
         else { return .lost }
         recorded?.append(Datagram(source: source, destination: endpoint, bytes: datagram))
         guard let to = attachments.firstIndex(where: { $0.owns(endpoint) }) else {
@@ -141,18 +147,30 @@ public struct DirectNetwork: Sendable {
     public func directPathPossible(_ one: Int, _ other: Int) -> Bool {
         guard !attachments[one].isBlocked, !attachments[other].isBlocked, !dropsFrames else { return false }
         return [false, true].contains { isVersion6 in
-            attachments[one].endpoint(isVersion6: isVersion6) != nil
+            (isVersion6 || canBePassed(one, other)) && attachments[one].endpoint(isVersion6: isVersion6) != nil
                 && attachments[other].endpoint(isVersion6: isVersion6) != nil
                 && !cut.contains(Link(one, other, isVersion6: isVersion6))
                 && !cut.contains(Link(other, one, isVersion6: isVersion6))
         }
     }
 
+    /// Whether the translators before two hosts, if there are any, can be got through: unless one gives each destination a
+    /// port at random, and the other a port of its own too.
+    private func canBePassed(_ one: Int, _ other: Int) -> Bool {
+        let dependent = [one, other].compactMap { attachments[$0].translator?.kind }.filter {
+            $0.mapping != .independent
+        }
+        guard opensSockets else { return dependent.isEmpty }
+        return dependent.count < 2 || dependent.allSatisfy { $0.ports == .sequential }
+    }
+
     /// Keeps the books of a datagram that is sent. Returns whether its receiver's address gets more bytes than came
     /// from it, though nothing is proven of it.
     mutating func overdraws(_ byteCount: Int, to endpoint: Endpoint, from host: Int) -> Bool {
         let hearing = Hearing(host: host, endpoint: endpoint)
-        guard !named.contains(endpoint), roundTrips[hearing] == nil else { return false }
+        guard !named.contains(endpoint), !namedTranslators.contains(endpoint.address), roundTrips[hearing] == nil else {
+            return false
+        }
         credits[hearing, default: 0] -= byteCount
         return credits[hearing, default: 0] < 0
     }

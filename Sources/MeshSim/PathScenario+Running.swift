@@ -68,6 +68,8 @@ extension PathScenario {
     }
 
     private func nameAddresses(of host: Int, _ world: inout Simulation) {
+        let now = world.now
+        world.attach(host) { $0.observe(at: now) }
         let own = world.direct?.attachments[host].candidates ?? []
         let junk = (0..<junkCount).map { Attachment.endpoint([203, 0, 113, UInt8(truncatingIfNeeded: $0)], 9) }
         world.setCandidates(junk + own, of: host)

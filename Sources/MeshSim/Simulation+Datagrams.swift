@@ -6,8 +6,12 @@ internal import MeshWire
 extension Simulation {
     // MARK: - Sending
 
-    mutating func sendDatagram(_ bytes: [UInt8], to endpoint: Endpoint, from index: Int) {
-        guard direct != nil, let passage = direct?.carry(bytes, to: endpoint, from: index, at: now) else { return }
+    /// Sends a datagram by the socket that leads to an address, or by one of the host's further sockets.
+    mutating func sendDatagram(_ bytes: [UInt8], to endpoint: Endpoint, from index: Int, socket: Int? = nil) {
+        let socket = socket ?? hosts[index].furtherSockets.socket(to: endpoint)
+        guard direct != nil,
+            let passage = direct?.carry(bytes, to: endpoint, from: index, socket: socket, at: now)
+        else { return }
         if direct?.overdraws(bytes.count, to: endpoint, from: index) == true {
             violations.append(.sentMoreThanCame(endpoint))
         }
@@ -34,12 +38,17 @@ extension Simulation {
 
     mutating func arrived(_ datagram: Datagram, at index: Int) {
         guard let attachment = direct?.attachments[index], !attachment.isBlocked else { return }
+        var socket = 0
         // What an attacker sends passes every translator: he can have learned what it admits.
         if datagram.sender != nil {
-            guard attachment.owns(datagram.destination), attachment.admits(datagram.source, at: now) else { return }
+            let receiver = attachment.receiver(of: datagram.destination, from: datagram.source, at: now)
+            guard let receiver, hosts[index].furtherSockets.isOpen(receiver) else { return }
+            socket = receiver
         }
         direct?.arrived(datagram, at: index, now)
+        hosts[index].furtherSockets.arrival = socket
         deliver(datagram.bytes, to: index, by: .udp(datagram.source))
+        hosts[index].furtherSockets.arrival = 0
     }
 
     // MARK: - Attackers
@@ -90,19 +99,22 @@ extension Simulation {
     public mutating func setCandidates(_ endpoints: [Endpoint], of node: Int) {
         hosts[node].candidates = candidates(of: node, endpoints: endpoints)
         direct?.named.formUnion(endpoints)
+        if let translator = direct?.attachments[node].translator { direct?.namedTranslators.insert(translator.address) }
         let candidates = hosts[node].candidates
         drive(node) { $0.setLocalCandidates(candidates, at: $2, actions: &$1) }
     }
 
     /// A host is attached to the network in another way; it learns that when `nameAddresses(of:)` is called.
     public mutating func attach(_ node: Int, _ change: (inout Attachment) -> Void) {
-        guard direct != nil else { return }
-        // '!' okay: checked before.
-        change(&direct!.attachments[node])
+        guard var attachment = direct?.attachments[node] else { return }
+        change(&attachment)
+        direct?.attachments[node] = attachment
     }
 
     /// A host looks its addresses up and names them to its peers.
     public mutating func nameAddresses(of node: Int) {
+        let now = now
+        attach(node) { $0.observe(at: now) }
         guard let endpoints = direct?.attachments[node].candidates else { return }
         setCandidates(endpoints, of: node)
     }

@@ -27,6 +27,8 @@ extension Simulation {
             guard relays[index].generation == generation else { return }
             driveRelay(index) { $0.performed(ticket, result, at: $2, actions: &$1) }
         case .datagram(let index, let datagram): arrived(datagram, at: index)
+        case .portMeasured(let index, let peer, let endpoint):
+            drive(index) { $0.portMeasured(endpoint, for: peer, at: $2, actions: &$1) }
         case .datagramTooLong(let index, let endpoint, let byteCount):
             drive(index) { $0.datagramTooLong(byteCount: byteCount, to: endpoint, at: $2, actions: &$1) }
         case .met(let one, let other): met(one, other)

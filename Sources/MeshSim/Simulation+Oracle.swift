@@ -206,7 +206,7 @@ extension Simulation {
         [(one, other), (other, one)].allSatisfy { from, to in
             guard case .udp(let endpoint) = carrier(from: from, to: to), let direct else { return false }
             let link = DirectNetwork.Link(from, to, isVersion6: endpoint.address.isVersion6)
-            return direct.attachments[to].owns(endpoint) && !direct.cut.contains(link)
+            return direct.attachments[to].leads(endpoint, at: now) && !direct.cut.contains(link)
         }
     }
 

@@ -18,6 +18,7 @@ public struct Simulation {
         case relayWork(Int, generation: UInt64, WorkTicket, WorkResult)
         case closed(node: Int, relay: Int, connection: UInt64)
         case datagram(to: Int, Datagram)
+        case portMeasured(Int, peer: PeerIndex, Endpoint?)
         case datagramTooLong(from: Int, to: Endpoint, byteCount: Int)
         case met(Int, Int)
         case byConnection(UInt64, to: Int, [UInt8])
@@ -55,6 +56,7 @@ public struct Simulation {
         var generation: UInt64 = 0
         var connections: [Int: UInt64] = [:]
         var timerAt: Instant?
+        var furtherSockets = SimulatedSockets()
     }
 
     struct Relay {
@@ -111,6 +113,8 @@ public struct Simulation {
     public internal(set) var deliveredFrames: Set<UInt64> = []
     /// Wrong deliveries.
     public internal(set) var violations: [Violation] = []
+    /// Datagrams sent to ports that a peer asked to try, by host.
+    public internal(set) var probeCounts: [Int: Int] = [:]
     /// Completed handshakes, both sides counted.
     public internal(set) var establishedCount = 0
     /// Completed rotations of keys, both sides counted.
@@ -141,9 +145,11 @@ public struct Simulation {
     /// Makes `nodeCount` nodes that all know each other and all `relayCount` relays.
     public init(
         seed: UInt64, nodeCount: Int, relayCount: Int, identities: Identities, rotationIntervalSeconds: UInt32 = 300,
-        isDirect: Bool = false, opensConnections: Bool = false, afterDirect: Node.AfterDirect = .standby
+        isDirect: Bool = false, opensConnections: Bool = false, afterDirect: Node.AfterDirect = .standby,
+        opensSockets: Bool = false
     ) throws {
         if isDirect { direct = DirectNetwork(hostCount: nodeCount) }
+        direct?.opensSockets = opensSockets
         if opensConnections { connections = ConnectionNetwork() }
         self.afterDirect = afterDirect
         entropy = .seeded(seed)
@@ -174,7 +180,10 @@ public struct Simulation {
 
     /// What a host names to its peers.
     func candidates(of host: Int, endpoints: [Endpoint]) -> [Candidate] {
-        var candidates = endpoints.map { Candidate(source: .interface, transport: .udp, endpoint: $0) }
+        let translator = direct?.attachments[host].translator?.address
+        var candidates = endpoints.map {
+            Candidate(source: $0.address == translator ? .relayObserved : .interface, transport: .udp, endpoint: $0)
+        }
         if connections != nil {
             let endpoint = ConnectionNetwork.endpoint(of: host)
             candidates.append(Candidate(source: .interface, transport: .webSocket, endpoint: endpoint))
@@ -202,6 +211,7 @@ public struct Simulation {
             identity: identity, peers: peers, relays: relays.map(\.identity.id), parameters: parameters)
         configuration.usesDatagrams = direct != nil
         configuration.opensConnections = connections != nil
+        configuration.opensSockets = direct?.opensSockets == true
         configuration.afterDirect = afterDirect
         return Node(configuration, entropy: .seeded(entropy.next()), at: now)
     }
@@ -258,7 +268,8 @@ public struct Simulation {
         case .openConnections(let peer, let targets, _): openConnections(peer, targets, from: index)
         case .stopOpening(let peer): stopOpening(peer, from: index)
         case .closeDirect(let number): closeConnection(number, by: index)
-        case .event, .dial, .trustDirect, .traversal: break
+        case .traversal(let peer, let action): perform(action, for: peer, of: index)
+        case .event, .dial, .trustDirect: break
         }
     }
 
