@@ -96,6 +96,12 @@ struct PathProber: Sendable {
         return true
     }
 
+    /// Whether the peer names an address of version 4 as one of its own interfaces.
+    func isOwnVersion4(_ endpoint: Endpoint) -> Bool {
+        !endpoint.address.isVersion6
+            && targets.contains { $0.endpoint == endpoint && $0.source == .interface }
+    }
+
     private mutating func add(_ endpoint: Endpoint, source: Candidate.Source?) {
         targets.append(
             Target(

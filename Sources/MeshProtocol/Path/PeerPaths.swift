@@ -10,10 +10,13 @@ internal import MeshWire
 ///        +----------------------------------------------------+<------------------------------+
 ///
 /// Direct UDP comes before direct WebSocket, and that before the relay. Among addresses the lower round trip counts, if
-/// it is lower by 20 % and 5 ms; IPv6 is worth 3 ms.
+/// it is lower by 20 % and 5 ms; IPv6 is worth 3 ms. The peer's own address of IPv4 comes before one that a translator gives it, as
+/// between neighbours of one network, if its round trip is not longer by 3 ms.
 struct PeerPaths: Sendable {
     private static let hysteresisNanosecondsMin: UInt64 = 5_000_000
     private static let version6BonusNanoseconds: UInt64 = 3_000_000
+    /// More than a translator's hairpin costs, and less than what makes an address be left.
+    private static let ownAddressBonusNanoseconds: UInt64 = 3_000_000
     /// What a record adds to the TAP's MTU at most: an Ethernet header (14) and a superframe's slice, or a tag of 802.1Q (4)
     /// more and a frame, which is a byte less. With an MTU of 1,400 an Ethernet of 1,500 still carries it over IPv6.
     static let recordOverheadByteCount = max(
@@ -114,6 +117,12 @@ struct PeerPaths: Sendable {
         }
         guard let best = usable.min(by: { cost($0) < cost($1) }) else { return nil }
         guard let kept = usable.first(where: { $0.endpoint == currentEndpoint }) else { return best.endpoint }
+        let own = usable.filter { prober.isOwnVersion4($0.endpoint) }.min { cost($0) < cost($1) }
+        if let own, !kept.endpoint.address.isVersion6, !prober.isOwnVersion4(kept.endpoint),
+            own.roundTripNanoseconds <= kept.roundTripNanoseconds + Self.ownAddressBonusNanoseconds
+        {
+            return own.endpoint
+        }
         let gain = cost(kept) - cost(best)
         return gain >= max(cost(kept) / 5, Self.hysteresisNanosecondsMin) ? best.endpoint : kept.endpoint
     }
