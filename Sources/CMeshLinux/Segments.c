@@ -1,5 +1,6 @@
 #include "CMeshLinux.h"
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -23,13 +24,14 @@ static socklen_t filled(struct sockaddr_in6 *storage, const cmesh_segments *segm
     if (is_version6) {
         storage->sin6_family = AF_INET6;
         storage->sin6_port = htons(segments->port);
-        memcpy(&storage->sin6_addr, segments->address, 16);
+        uint64_t words[2] = {htobe64(segments->address_high), htobe64(segments->address_low)};
+        memcpy(&storage->sin6_addr, words, sizeof words);
         return sizeof *storage;
     }
     struct sockaddr_in *version4 = (struct sockaddr_in *)storage;
     version4->sin_family = AF_INET;
     version4->sin_port = htons(segments->port);
-    memcpy(&version4->sin_addr, segments->address, 4);
+    version4->sin_addr.s_addr = htonl((uint32_t)segments->address_low);
     return sizeof *version4;
 }
 
@@ -38,12 +40,40 @@ typedef union {
     struct cmsghdr header;
 } control_message;
 
+typedef union {
+    char bytes[CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(int))];
+    struct cmsghdr header;
+} send_control;
+
+/// Says how a message is cut, and its class of service. Returns the bytes used.
+static size_t fill_control(send_control *control, const cmesh_segments *segments, int is_version6) {
+    size_t used = 0;
+    if (segments->segment_count > 1) {
+        struct cmsghdr *header = &control->header;
+        header->cmsg_level = LEVEL_UDP;
+        header->cmsg_type = OPTION_UDP_SEGMENT;
+        header->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+        memcpy(CMSG_DATA(header), &segments->segment_byte_count, sizeof(uint16_t));
+        used = CMSG_SPACE(sizeof(uint16_t));
+    }
+    if (segments->service_class) {
+        struct cmsghdr *header = (struct cmsghdr *)(control->bytes + used);
+        int value = segments->service_class;
+        header->cmsg_level = is_version6 ? IPPROTO_IPV6 : IPPROTO_IP;
+        header->cmsg_type = is_version6 ? IPV6_TCLASS : IP_TOS;
+        header->cmsg_len = CMSG_LEN(sizeof value);
+        memcpy(CMSG_DATA(header), &value, sizeof value);
+        used += CMSG_SPACE(sizeof value);
+    }
+    return used;
+}
+
 int cmesh_segments_send(
     int descriptor, int is_version6, const uint8_t *bytes, const cmesh_segments *segments, int count) {
     struct mmsghdr messages[CMESH_SEGMENTS_BATCH_MAX];
     struct iovec contents[CMESH_SEGMENTS_BATCH_MAX];
     struct sockaddr_in6 targets[CMESH_SEGMENTS_BATCH_MAX];
-    control_message controls[CMESH_SEGMENTS_BATCH_MAX];
+    send_control controls[CMESH_SEGMENTS_BATCH_MAX];
     if (count > CMESH_SEGMENTS_BATCH_MAX) count = CMESH_SEGMENTS_BATCH_MAX;
     for (int index = 0; index < count; index++) {
         contents[index].iov_base = (void *)(bytes + segments[index].offset);
@@ -54,14 +84,10 @@ int cmesh_segments_send(
         message->msg_iovlen = 1;
         message->msg_name = &targets[index];
         message->msg_namelen = filled(&targets[index], &segments[index], is_version6);
-        if (segments[index].segment_count < 2) continue;
+        size_t used = fill_control(&controls[index], &segments[index], is_version6);
+        if (used == 0) continue;
         message->msg_control = &controls[index];
-        message->msg_controllen = CMSG_SPACE(sizeof(uint16_t));
-        struct cmsghdr *header = CMSG_FIRSTHDR(message);
-        header->cmsg_level = LEVEL_UDP;
-        header->cmsg_type = OPTION_UDP_SEGMENT;
-        header->cmsg_len = CMSG_LEN(sizeof(uint16_t));
-        memcpy(CMSG_DATA(header), &segments[index].segment_byte_count, sizeof(uint16_t));
+        message->msg_controllen = used;
     }
     int result;
     do {
@@ -71,13 +97,16 @@ int cmesh_segments_send(
 }
 
 static void note_sender(cmesh_received *received, const struct sockaddr_in6 *sender) {
-    memset(received->address, 0, sizeof received->address);
     if (sender->sin6_family == AF_INET6) {
-        memcpy(received->address, &sender->sin6_addr, 16);
+        uint64_t words[2];
+        memcpy(words, &sender->sin6_addr, sizeof words);
+        received->address_high = be64toh(words[0]);
+        received->address_low = be64toh(words[1]);
         received->port = ntohs(sender->sin6_port);
     } else {
         const struct sockaddr_in *version4 = (const struct sockaddr_in *)sender;
-        memcpy(received->address, &version4->sin_addr, 4);
+        received->address_high = 0;
+        received->address_low = ntohl(version4->sin_addr.s_addr);
         received->port = ntohs(version4->sin_port);
     }
 }

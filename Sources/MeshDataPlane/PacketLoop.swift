@@ -18,7 +18,7 @@ public final class PacketLoop: Sendable {
     }
 
     /// What a turn works on; used by the loop's thread only.
-    public struct Buffers: Sendable {
+    public final class Buffers: Sendable {
         /// Frames from the TAP.
         public let frames: TapInput
         /// Datagrams that came.
@@ -27,6 +27,13 @@ public final class PacketLoop: Sendable {
         public let segments: SegmentBatch
         /// Frames that are written to the TAP at the end of the turn.
         public let output: TapOutput
+
+        init(frames: TapInput, received: ReceiveBatch, segments: SegmentBatch, output: TapOutput) {
+            self.frames = frames
+            self.received = received
+            self.segments = segments
+            self.output = output
+        }
 
         /// Sends and writes what the turn made. The owner calls it at the end of a turn, before it lets another thread send or
         /// write, which would else overtake.

@@ -69,16 +69,18 @@ public final class TapOutput: @unchecked Sendable {
     }
 
     /// Adds a slice of a superframe, whose headers and segments are `bytes`, to the run before. Returns `false` when it does
-    /// not go on there.
+    /// not go on there, or is not sound.
     ///
     /// The caller leaves its memory alone until `flush`.
     @unsafe
-    public func joins(_ slice: SegmentRun.Slice, _ bytes: RawSpan) -> Bool {
-        let headerByteCount = slice.headers.byteCount
+    public func joins(_ bytes: RawSpan, at place: SegmentRun.Place) -> Bool {
+        guard let headerByteCount = run?.headers.byteCount, pieces.count - runFirstPiece < Self.runPiecesMax else {
+            return false
+        }
         // SAFETY: the slot of the run holds a copy of its first slice's headers.
-        guard run != nil, pieces.count - runFirstPiece < Self.runPiecesMax,
-            unsafe run?.append(slice, bytes, firstBytes: UnsafeRawBufferPointer(runHeaders(headerByteCount)).bytes)
-                == true
+        guard
+            unsafe run?.append(
+                bytes, at: place, firstBytes: UnsafeRawBufferPointer(runHeaders(headerByteCount)).bytes) == true
         else { return false }
         // SAFETY: the caller's concern.
         unsafe pieces.append(bytes.extracting(headerByteCount..<bytes.byteCount))

@@ -72,6 +72,18 @@ public struct EthernetFrameView: ~Escapable {
         @_lifetime(copy self) get { bytes.extracting(payloadOffset..<bytes.byteCount) }
     }
 
+    /// The class of service of the IP packet in a frame: the six bits of its DSCP in their place in the byte (RFC 2474
+    /// section 3), without ECN; 0 of any other frame.
+    public static func serviceClass(of frame: RawSpan) -> UInt8 {
+        guard let view = try? EthernetFrameView(parsing: frame), view.payloadByteCount >= 2 else { return 0 }
+        switch view.etherType {
+        case EtherType.internetVersion4: return frame.bigEndian(at: view.payloadOffset + 1, as: UInt8.self) & 0xFC
+        case EtherType.internetVersion6:
+            return UInt8(truncatingIfNeeded: frame.bigEndian(at: view.payloadOffset, as: UInt16.self) >> 4) & 0xFC
+        default: return 0
+        }
+    }
+
     /// Both VLANs in one number, to keep hosts of different VLANs apart; 0 without tags. VLAN 0 means "no VLAN, only
     /// a priority" (802.1Q section 9.6) and so equals no tag.
     var vlanKey: UInt32 { UInt32(outerVLAN ?? 0) << 16 | UInt32(innerVLAN ?? 0) }

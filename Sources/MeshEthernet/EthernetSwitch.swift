@@ -83,9 +83,13 @@ public struct EthernetSwitch: Sendable {
     public var isLocalPortBlocked: Bool { loopGuard.isBlocked }
 
     /// When `handleTimeout` must be called; `nil` while there is nothing to wait for, in the past when it is due.
+    ///
+    /// Changes nothing: for a getter that only reads, Swift copies a class's property, and this is asked with every batch.
     public var deadline: Instant? {
-        guard !table.isEmpty || bindings.count > 0 else { return loopGuard.deadline }
-        return loopGuard.deadline.map { min($0, sweepAt) } ?? sweepAt
+        mutating get {
+            guard !table.isEmpty || bindings.count > 0 else { return loopGuard.deadline }
+            return loopGuard.deadline.map { min($0, sweepAt) } ?? sweepAt
+        }
     }
 
     /// Adds a mesh port with a full flood limit; without effect on a port that is there.

@@ -19,10 +19,7 @@ package struct NetworkAddress: Hashable, Sendable {
 
     /// Converts an address of either version.
     init(_ address: IPAddress) {
-        let words = address.bytes.reduce(into: (high: UInt64(0), low: UInt64(0))) { words, byte in
-            words.high = words.high << 8 | words.low >> 56
-            words.low = words.low << 8 | UInt64(byte)
-        }
+        let words = address.words
         if address.isVersion6 {
             self.init(high: words.high, low: words.low)
         } else {

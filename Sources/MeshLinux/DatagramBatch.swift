@@ -27,13 +27,7 @@ public struct DatagramBatch: Sendable {
     public mutating func append(_ datagram: RawSpan, to endpoint: Endpoint) -> Bool {
         guard !isFull, datagram.byteCount <= Self.datagramByteCountMax else { return false }
         var entry = cmesh_datagram()
-        let address = endpoint.address.bytes.span.rawBytes
-        if endpoint.address.isVersion6 {
-            entry.address_high = address.bigEndian(at: 0, as: UInt64.self)
-            entry.address_low = address.bigEndian(at: 8, as: UInt64.self)
-        } else {
-            entry.address_low = UInt64(address.bigEndian(at: 0, as: UInt32.self))
-        }
+        (entry.address_high, entry.address_low) = endpoint.address.words
         let offset = usedByteCount
         // The whole memory is `datagramCountMax` times the longest datagram: it fits an offset of 32 bits.
         entry.offset = UInt32(offset)
@@ -48,18 +42,13 @@ public struct DatagramBatch: Sendable {
     }
 
     /// Where the datagram at `index` goes, and its byte count.
-    func destination(of index: Int, isVersion6: Bool) -> (endpoint: Endpoint, byteCount: Int)? {
+    func destination(of index: Int, isVersion6: Bool) -> (endpoint: Endpoint, byteCount: Int) {
         let entry = datagrams[index]
-        func bytes(_ value: UInt64, count: Int) -> [UInt8] {
-            (0..<count).map { (place: Int) -> UInt8 in
-                UInt8(truncatingIfNeeded: value >> UInt64(8 * (count - 1 - place)))
-            }
-        }
         let address =
             isVersion6
-            ? bytes(entry.address_high, count: 8) + bytes(entry.address_low, count: 8)
-            : bytes(entry.address_low, count: 4)
-        return IPAddress(bytes: address).map { (Endpoint(address: $0, port: entry.port), Int(entry.byte_count)) }
+            ? IPAddress(version6High: entry.address_high, low: entry.address_low)
+            : IPAddress(version4: UInt32(truncatingIfNeeded: entry.address_low))
+        return (Endpoint(address: address, port: entry.port), Int(entry.byte_count))
     }
 
     /// Drops all datagrams.

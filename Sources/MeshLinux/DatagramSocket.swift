@@ -81,7 +81,8 @@ public struct DatagramSocket: ~Copyable, Sendable {
             }
             let lostCount = result == -EAGAIN ? count - index : 1
             for _ in 0..<lostCount { refused(-result) }
-            if result == -EMSGSIZE, let (endpoint, byteCount) = batch.destination(of: index, isVersion6: isVersion6) {
+            if result == -EMSGSIZE {
+                let (endpoint, byteCount) = batch.destination(of: index, isVersion6: isVersion6)
                 tooLong(endpoint, byteCount)
             }
             index += lostCount

@@ -1,5 +1,4 @@
 internal import CMeshLinux
-internal import Glibc
 public import MeshBase
 
 /// Datagrams received by one system call, several of one length from one address in a message (UDP_GRO).
@@ -19,8 +18,6 @@ public final class ReceiveBatch: @unchecked Sendable {
     /// Messages received last.
     public private(set) var messageCount = 0
     private var isVersion6 = false
-    private var lastEntry = cmesh_received()
-    private var lastSender: Endpoint?
 
     /// Makes an empty batch. Its memory is resident only as far as it is used.
     public init() {
@@ -39,7 +36,6 @@ public final class ReceiveBatch: @unchecked Sendable {
     ///
     /// - Returns: Whether more may be there.
     public func fill(from socket: any SegmentSocket, isVersion6: Bool) -> Bool {
-        if isVersion6 != self.isVersion6 { lastSender = nil }
         self.isVersion6 = isVersion6
         // SAFETY: the slab has `messagesMax` slots, and the entries as many places.
         let result = unsafe cmesh_segments_receive(
@@ -57,23 +53,11 @@ public final class ReceiveBatch: @unchecked Sendable {
         precondition(index >= 0 && index < messageCount)
         // SAFETY: `index` is the place of an entry (precondition above).
         let entry = unsafe entries[index]
-        if let lastSender, entry.port == lastEntry.port, Self.equal(entry, lastEntry) { return lastSender }
-        // SAFETY: the field has 16 bytes.
-        let bytes = unsafe withUnsafeBytes(of: entry.address) { unsafe Array($0.prefix(isVersion6 ? 16 : 4)) }
-        // '!' okay: 4 or 16 bytes are an address.
-        let sender = Endpoint(address: IPAddress(bytes: bytes)!, port: entry.port)
-        lastEntry = entry
-        lastSender = sender
-        return sender
-    }
-
-    private static func equal(_ left: cmesh_received, _ right: cmesh_received) -> Bool {
-        // SAFETY: both fields have 16 bytes.
-        unsafe withUnsafeBytes(of: left.address) { left in
-            unsafe withUnsafeBytes(of: right.address) { right in
-                unsafe memcmp(left.baseAddress!, right.baseAddress!, 16) == 0
-            }
-        }
+        let address =
+            isVersion6
+            ? IPAddress(version6High: entry.address_high, low: entry.address_low)
+            : IPAddress(version4: UInt32(truncatingIfNeeded: entry.address_low))
+        return Endpoint(address: address, port: entry.port)
     }
 
     /// Shows the datagrams of the message at `index`, below `messageCount`, in order. Their memory stays until the next

@@ -46,6 +46,11 @@ public final class SegmentBatch: @unchecked Sendable {
     private var destination: Endpoint?
     private var destinationEntry = cmesh_segments()
     private var isVersion6 = false
+    /// The byte of IPv4's TOS and IPv6's traffic class that the next datagrams have (RFC 2474); those of different classes
+    /// share no message.
+    public var serviceClass: UInt8 = 0 {
+        didSet { if serviceClass != oldValue { isOpen = false } }
+    }
     /// Whether several datagrams go in one message.
     public private(set) var usesSegmentation: Bool
     /// What became of the datagrams so far.
@@ -89,10 +94,7 @@ public final class SegmentBatch: @unchecked Sendable {
         further = socket
         isVersion6 = address.isVersion6
         destinationEntry = cmesh_segments()
-        // SAFETY: an address has 4 or 16 bytes, and the field 16.
-        unsafe withUnsafeMutableBytes(of: &destinationEntry.address) { target in
-            unsafe target.copyBytes(from: address.bytes)
-        }
+        (destinationEntry.address_high, destinationEntry.address_low) = address.words
         destinationEntry.port = endpoint.port
     }
 
@@ -130,6 +132,7 @@ public final class SegmentBatch: @unchecked Sendable {
         entry.byte_count = UInt32(byteCount)
         entry.segment_byte_count = UInt16(byteCount)
         entry.segment_count = 1
+        entry.service_class = serviceClass
         unsafe messages[messageCount] = entry
         messageCount += 1
         usedByteCount += byteCount
@@ -217,10 +220,11 @@ public final class SegmentBatch: @unchecked Sendable {
     }
 
     private func endpoint(of message: cmesh_segments) -> Endpoint {
-        // SAFETY: the field has 16 bytes.
-        let bytes = unsafe withUnsafeBytes(of: message.address) { unsafe Array($0.prefix(isVersion6 ? 16 : 4)) }
-        // '!' okay: 4 or 16 bytes are an address.
-        return Endpoint(address: IPAddress(bytes: bytes)!, port: message.port)
+        let address =
+            isVersion6
+            ? IPAddress(version6High: message.address_high, low: message.address_low)
+            : IPAddress(version4: UInt32(truncatingIfNeeded: message.address_low))
+        return Endpoint(address: address, port: message.port)
     }
 
     private func countSent(_ range: Range<Int>) {

@@ -16,6 +16,9 @@ struct DatagramRemotes {
     /// What was found of an address; `nil`: it is not known.
     func verdict(_ endpoint: Endpoint) -> Bool? { verdicts[endpoint] }
 
+    /// Whether nothing may be sent to an address.
+    mutating func isRefused(_ endpoint: Endpoint) -> Bool { !refused.isEmpty && refused.contains(endpoint) }
+
     /// Keeps what was found of an address. Returns whether it is a new one.
     mutating func note(_ endpoint: Endpoint, isAllowed: Bool) -> Bool {
         if verdicts.count >= Self.endpointsMax, verdicts[endpoint] == nil { (verdicts, refused) = ([:], []) }

@@ -8,9 +8,9 @@ internal import NIOCore
 final class DiscoveryRun: Sendable {
     private let core: NIOLoopBound<DiscoveryRunCore>
 
-    /// Begins; `finished` is called once, unless `close` was called before.
+    /// Begins; `finished` is called once, unless `close` was called before. The sockets have the `mark` for policy routing.
     init(
-        servers: [Endpoint], localAddresses: Set<IPAddress>, on eventLoop: any EventLoop,
+        servers: [Endpoint], localAddresses: Set<IPAddress>, mark: UInt32?, on eventLoop: any EventLoop,
         finished: @escaping @Sendable (NATBehavior) -> Void
     ) throws(TransportError) {
         let made = DiscoveryRunCore(eventLoop, finished)
@@ -19,7 +19,8 @@ final class DiscoveryRun: Sendable {
         for kind in [NATDiscovery.Socket.mapping, .filtering] {
             made.sockets.append(
                 try FurtherSocket.open(
-                    on: eventLoop, received: { _, _, datagram in bound.value.received(datagram, by: kind) },
+                    on: eventLoop, mark: mark,
+                    received: { _, _, datagram in bound.value.received(datagram, by: kind) },
                     receivedEnd: {}))
         }
         made.machine = NATDiscovery(

@@ -58,6 +58,7 @@ extension NodeDaemon {
             })
         var options = DatagramPort.Options()
         options.isReadElsewhere = true
+        options.mark = socketMark
         do {
             let port = try await DatagramPort.bind(options, eventLoop: eventLoop, handlers: handlers).get()
             datagrams = DatagramState(port: port, overlayPrefixes: configuration.tap.addresses)
@@ -68,6 +69,9 @@ extension NodeDaemon {
             logger.warning("no direct paths: UDP cannot be used", metadata: ["reason": "\(error)"])
         }
     }
+
+    /// The mark of all UDP sockets but those that speak to a gateway alone.
+    var socketMark: UInt32? { configuration.datagrams.mark.map { UInt32(truncatingIfNeeded: $0) } }
 
     func stopDatagrams() {
         stopDiscovery()

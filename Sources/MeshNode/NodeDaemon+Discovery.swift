@@ -63,7 +63,7 @@ extension NodeDaemon {
         guard !servers.isEmpty else { return }
         discovery?.close()
         discovery = try? DiscoveryRun(
-            servers: servers, localAddresses: Set(state.interfaces), on: eventLoop,
+            servers: servers, localAddresses: Set(state.interfaces), mark: socketMark, on: eventLoop,
             finished: { behavior in self.enter { $0.discovered(behavior) } })
     }
 

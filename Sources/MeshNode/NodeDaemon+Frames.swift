@@ -1,4 +1,5 @@
 internal import MeshBase
+internal import MeshControl
 internal import MeshDataPlane
 internal import MeshEthernet
 internal import MeshLinux
@@ -10,6 +11,9 @@ internal import NIOCore
 extension NodeDaemon {
     /// Sends a frame from the TAP to all of `ports`, in the form that each of them takes.
     func forward(_ frame: inout MutableRawSpan, _ header: OffloadHeader, at now: Instant) {
+        if configuration.datagrams.serviceClass == .copy {
+            turn?.segments.serviceClass = EthernetFrameView.serviceClass(of: frame.bytes)
+        }
         guard header.needsChecksum || header.segmentation != OffloadHeader.Segmentation.none else {
             for port in ports { send(frame.bytes, to: port.value, at: now) }
             return
@@ -142,15 +146,15 @@ extension NodeDaemon {
 
     /// The way to a peer; when there is none that takes data the frame is counted as lost.
     private func route(to peer: PeerIndex) -> Route? {
-        let carrier = node.carrier(of: peer)
+        let (carrier, second) = node.carriers(of: peer)
         if case .udp(let endpoint) = carrier {
-            guard let datagrams else {
+            // In place: what is known of datagrams is large to copy.
+            guard let isRefused = datagrams?.remotes.isRefused(endpoint) else {
                 lose("no_path", peer)
                 return nil
             }
-            let isRefused = !datagrams.remotes.refused.isEmpty && datagrams.remotes.refused.contains(endpoint)
             if let segments = turn?.segments { setDestination(endpoint, of: segments) }
-            return Route(way: .datagrams(endpoint, isRefused: isRefused), second: node.secondCarrier(of: peer))
+            return Route(way: .datagrams(endpoint, isRefused: isRefused), second: second)
         }
         guard let (connection, channel) = connection(for: carrier), let outbox = outboxes[connection] else {
             lose("no_path", peer)
@@ -160,7 +164,7 @@ extension NodeDaemon {
             lose("path_full", peer)
             return nil
         }
-        return Route(way: .connection(connection, channel: channel), second: node.secondCarrier(of: peer))
+        return Route(way: .connection(connection, channel: channel), second: second)
     }
 
     /// Has `seal` write and seal a record of at most `byteCountMax` bytes, in place where it goes out. Returns whether there

@@ -70,6 +70,7 @@ extension NodeDaemon {
             } else {
                 deliver(content, from: opened.peer, at: now)
             }
+            if opened.isAlone { return }
         }
         deliverReleasedFrames(at: now)
     }
@@ -110,18 +111,20 @@ extension NodeDaemon {
     private func deliver(slice content: RawSpan, from peer: PeerIndex, at now: Instant) {
         guard let place = try? SuperframeSlice(parsing: content) else { return countMalformedSlice() }
         let bytes = content.extracting(SuperframeSlice.headerByteCount..<content.byteCount)
+        let at = SegmentRun.Place(
+            source: peer, number: place.number, firstSegment: place.firstSegment, segmentCount: place.segmentCount,
+            segmentByteCount: place.segmentByteCount)
+        // SAFETY: as in `deliver`. What goes on where a run ends has the run's headers, which were checked and which the
+        // switch has seen.
+        if let output, unsafe output.joins(bytes, at: at) {
+            return peers[peer].receivedFrame(byteCount: bytes.byteCount, since: startedAt, at: now)
+        }
         guard
             let slice = try? SegmentRun.Slice(
-                bytes,
-                at: SegmentRun.Place(
-                    source: peer, number: place.number, firstSegment: place.firstSegment,
-                    segmentCount: place.segmentCount, segmentByteCount: place.segmentByteCount),
-                headerByteCountMax: SuperframeSlice.frameHeaderByteCountMax),
+                bytes, at: at, headerByteCountMax: SuperframeSlice.frameHeaderByteCountMax),
             let output, acceptedSuperframes.contains(slice.headers.transport == .tcp ? .tcp : .udp)
         else { return countMalformedSlice() }
         peers[peer].receivedFrame(byteCount: bytes.byteCount, since: startedAt, at: now)
-        // SAFETY: as in `deliver`. What goes on where a run ends has the run's headers, which the switch has seen.
-        if unsafe output.joins(slice, bytes) { return }
         guard ethernet.receivedFromPeer(bytes, on: PortIndex(value: peer), at: now) == .deliver else { return }
         unsafe output.append(slice, bytes)
     }

@@ -57,7 +57,7 @@ extension NodeDaemon {
         }
         do throws(TransportError) {
             return try FurtherSocket.open(
-                on: eventLoop,
+                on: eventLoop, mark: socketMark,
                 received: { socket, remote, datagram in
                     self.enter { $0.received(datagram, from: remote, by: socket, of: peer) }
                 },

@@ -30,7 +30,11 @@ extension NodeDaemon {
             segments: SegmentBatch(
                 socket4: sockets?.version4, socket6: sockets?.version6,
                 usesSegmentation: offload.udpSend == .auto && canSegment),
-            onTurn: { buffers in self.enter { $0.take(buffers) } },
+            onTurn: { buffers in
+                self.executor.lock()
+                defer { self.executor.unlock() }
+                Self.takeTurn(self, buffers)
+            },
             onEnd: { end in self.eventLoop.execute { self.enter { $0.tapEnded(end) } } })
     }
 
@@ -39,6 +43,14 @@ extension NodeDaemon {
         guard let packetLoop else { return }
         await Task.detached { packetLoop.stop() }.value
     }
+
+    /// `take` for a thread that holds the daemon's lock. `enter` would look for the actor's executor in several ways and
+    /// allocate, with every turn.
+    // SAFETY: an isolated parameter is passed as any other; the lock is the isolation.
+    private static let takeTurn = unsafe unsafeBitCast(
+        { (daemon: isolated NodeDaemon, buffers: PacketLoop.Buffers) in daemon.take(buffers) }
+            as @Sendable (isolated NodeDaemon, PacketLoop.Buffers) -> Void,
+        to: (@Sendable (NodeDaemon, PacketLoop.Buffers) -> Void).self)
 
     /// One turn of the packet loop.
     private func take(_ buffers: PacketLoop.Buffers) {
@@ -67,7 +79,12 @@ extension NodeDaemon {
             let carrier = CarrierID.udp(sender)
             received.forEachDatagram(of: index) { datagram in
                 guard datagram.byteCount > 0 else { return }
-                if StunTransactions.isStun(datagram.bytes) { return passOn(datagram.bytes, from: sender) }
+                // Nearly all are records.
+                if datagram.bigEndian(at: 0, as: UInt8.self) != MessageKind.record.rawValue,
+                    StunTransactions.isStun(datagram.bytes)
+                {
+                    return passOn(datagram.bytes, from: sender)
+                }
                 self.received(&datagram, by: carrier, at: now, actions: &actions)
                 guard !actions.isEmpty else { return }
                 perform(actions, at: now)
@@ -92,6 +109,8 @@ extension NodeDaemon {
             case .drop: break
             }
         }
+        // What else is sent carries no frame.
+        turn?.segments.serviceClass = 0
     }
 
     /// What the packet loop leaves to the event loop.

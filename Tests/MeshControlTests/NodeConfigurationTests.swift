@@ -39,6 +39,7 @@ import Testing
             after_direct: disconnect
             port_mapping: off
             nat_type: port-restricted-cone
+            datagrams: {mark: 4294967295, dscp: copy}
             listen_address: "[::]:443"
             control: {socket: /tmp/c.sock, group: wheel}
             logging: {level: debug, format: json}
@@ -62,6 +63,7 @@ import Testing
         #expect(configuration.logging == LoggingConfiguration(level: .debug, format: .json))
         #expect(configuration.afterDirect == .disconnect)
         #expect(configuration.portMapping == .off && configuration.natType == .portRestrictedCone)
+        #expect(configuration.datagrams == .init(mark: 4_294_967_295, serviceClass: .copy))
         #expect(configuration.heartbeatIntervalSeconds == 5)
         #expect(configuration.keyRotationIntervalSeconds == 86_400)
     }
@@ -96,6 +98,8 @@ import Testing
         ("logging:\n  level: loud", 2, 10, "logging.level", .invalidValue, "one of trace, debug, info"),
         ("after_direct: stanby", 1, 15, "after_direct", .invalidValue, "did you mean \"standby\"?"),
         ("after_direct: [auto]", 1, 15, "after_direct", .wrongType, "one of auto, disconnect, standby"),
+        ("datagrams:\n  mark: 0", 2, 9, "datagrams.mark", .outOfRange, "from 1 to 4294967295"),
+        ("datagrams:\n  dscp: ef", 2, 9, "datagrams.dscp", .invalidValue, "one of none, copy"),
         ("heartbeat_interval: 0", 1, 21, "heartbeat_interval", .outOfRange, "seconds from 1 to 300"),
         ("key_rotation_interval: 86401", 1, 24, "key_rotation_interval", .outOfRange, "86400"),
         ("relays: wss://a", 1, 9, "relays", .wrongType, "expected a list"),

@@ -16,6 +16,18 @@ import Testing
         #expect(view.payload.bigEndian(at: 0, as: UInt8.self) == 7)
     }
 
+    @Test func theClassOfServiceIsThatOfTheIPPacket() {
+        func found(type: UInt16, tags: [(UInt16, UInt16)] = [], _ payload: [UInt8]) -> UInt8 {
+            EthernetFrameView.serviceClass(
+                of: Frames.ethernet(to: 2, from: 4, type: type, tags: tags, payload: payload).span.rawBytes)
+        }
+        #expect(found(type: 0x0800, [0x45, 0xB9, 0, 20]) == 0xB8, "without ECN")
+        #expect(found(type: 0x0800, tags: [(0x8100, 7)], [0x45, 0x28]) == 0x28)
+        #expect(found(type: 0x86DD, [0x6B, 0x9F, 0xFF, 0xFF]) == 0xB8)
+        #expect(found(type: 0x0806, [0x45, 0xB8]) == 0)
+        #expect(found(type: 0x0800, [0x45]) == 0)
+    }
+
     @Test(arguments: [UInt16(0x8100), 0x88A8, 0x9100])
     func oneTagIsLookedThrough(tagType: UInt16) throws {
         let bytes = Frames.ethernet(to: 2, from: 4, type: 0x0806, tags: [(tagType, 0xE064)])

@@ -101,21 +101,26 @@ int cmesh_datagrams_send(
     int descriptor, int is_version6, const uint8_t *_Nonnull bytes, const cmesh_datagram *_Nonnull datagrams,
     int count);
 
-/// Datagrams of one length to one address, back to back; only the last of several may be shorter.
+/// Datagrams of one length to one address, back to back; only the last of several may be shorter. Address and port as in
+/// `cmesh_datagram`. `service_class` is the byte of IPv4's TOS and IPv6's traffic class.
 typedef struct {
-    uint8_t address[16];  // the first 4 bytes of version 4
+    uint64_t address_high;
+    uint64_t address_low;
     uint32_t offset;
     uint32_t byte_count;
     uint16_t segment_byte_count;
     uint16_t segment_count;
     uint16_t port;
+    uint8_t service_class;
 } cmesh_segments;
 
-enum { CMESH_SEGMENTS_BATCH_MAX = 64, CMESH_RECEIVE_BATCH_MAX = 8 };
+enum { CMESH_SEGMENTS_BATCH_MAX = 64, CMESH_RECEIVE_BATCH_MAX = 4 };
 
-/// What one receive gave: datagrams of one length from one address, back to back; the last may be shorter.
+/// What one receive gave: datagrams of one length from one address, back to back; the last may be shorter. Address and
+/// port as in `cmesh_datagram`.
 typedef struct {
-    uint8_t address[16];
+    uint64_t address_high;
+    uint64_t address_low;
     uint32_t byte_count;
     uint16_t segment_byte_count;
     uint16_t port;

@@ -20,6 +20,7 @@ extension NodeConfiguration {
         result.passphraseFile = reader.path("passphrase_file", in: root)
         result.tap = tap(root, &reader)
         result.offload = offload(root, &reader)
+        result.datagrams = datagrams(root, &reader)
         result.relays = relays(root, &reader)
         result.registry = RegistryConfiguration.read(root, &reader, isOfRelay: false)
         result.afterDirect = reader.value("after_direct", in: root, .choice, default: result.afterDirect)
@@ -68,6 +69,14 @@ extension NodeConfiguration {
         offload.udpSend = reader.value("udp_send", in: section, .choice, default: offload.udpSend)
         offload.udpReceive = reader.value("udp_receive", in: section, .choice, default: offload.udpReceive)
         return offload
+    }
+
+    private static func datagrams(_ root: ConfigurationSection, _ reader: inout SettingsReader) -> Datagrams {
+        let section = reader.section("datagrams", in: root)
+        var datagrams = Datagrams()
+        datagrams.mark = reader.value("mark", in: section, .integer(1...Int(UInt32.max)))
+        datagrams.serviceClass = reader.value("dscp", in: section, .choice, default: datagrams.serviceClass)
+        return datagrams
     }
 
     private static func relays(_ root: ConfigurationSection, _ reader: inout SettingsReader) -> [Relay] {

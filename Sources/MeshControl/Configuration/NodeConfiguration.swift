@@ -85,6 +85,28 @@ public struct NodeConfiguration: Sendable, Hashable {
         public var udpReceive = Use.auto
     }
 
+    /// The UDP sockets of direct paths.
+    public struct Datagrams: Sendable, Hashable {
+        /// What becomes of the class of service of the frames (DSCP, RFC 2474).
+        public enum ServiceClass: String, Sendable, Hashable, CaseIterable {
+            /// Datagrams have none, whatever they carry.
+            case none
+            /// Datagrams have that of the IP packets they carry, which everybody on their way can see.
+            case copy
+        }
+
+        /// Mark for policy routing (SO_MARK of socket(7)), 1 to 4294967295; `nil` for none.
+        public var mark: Int?
+        /// The class of service of datagrams.
+        public var serviceClass: ServiceClass
+
+        /// Makes the description of sockets.
+        public init(mark: Int? = nil, serviceClass: ServiceClass = .none) {
+            self.mark = mark
+            self.serviceClass = serviceClass
+        }
+    }
+
     /// A relay to connect to.
     public struct Relay: Sendable, Hashable {
         /// Where it is.
@@ -144,6 +166,8 @@ public struct NodeConfiguration: Sendable, Hashable {
     public var tap: Tap
     /// What of the kernel's offloads is used.
     public var offload: Offload
+    /// The UDP sockets of direct paths.
+    public var datagrams: Datagrams
     /// Relays, in the order of the file.
     public var relays: [Relay]
     /// Where relays are looked up, besides those of the file; `nil` for nowhere.
@@ -173,6 +197,7 @@ public struct NodeConfiguration: Sendable, Hashable {
         identity = "/etc/shadowmesh/identity"
         tap = Tap()
         offload = Offload()
+        datagrams = Datagrams()
         relays = []
         afterDirect = .auto
         portMapping = .auto

@@ -92,17 +92,24 @@ public struct SegmentRun: Sendable {
     public var isEnded: Bool { nextSegment == first.place.segmentCount }
 
     /// Takes a slice when it goes on where the run ends. `bytes` are its headers and segments; `firstBytes` those of the
-    /// run's first slice, whose headers have to be the same.
-    public mutating func append(_ slice: Slice, _ bytes: RawSpan, firstBytes: RawSpan) -> Bool {
-        guard slice.place.source == first.place.source, slice.place.number == first.place.number,
-            slice.place.firstSegment == nextSegment,
-            slice.place.segmentCount == first.place.segmentCount,
-            slice.place.segmentByteCount == first.place.segmentByteCount, slice.headers == first.headers,
-            first.headers.canCarry(payloadByteCount: payloadByteCount + slice.payloadByteCount),
+    /// run's first slice, whose headers have to be the same, byte for byte: then they are as sound, and need not be parsed.
+    public mutating func append(_ bytes: RawSpan, at place: Place, firstBytes: RawSpan) -> Bool {
+        let added = bytes.byteCount - first.headers.byteCount
+        guard place.firstSegment == nextSegment, place.number == first.place.number,
+            place.source == first.place.source, place.segmentCount == first.place.segmentCount,
+            place.segmentByteCount == first.place.segmentByteCount, added > 0,
             bytes.extracting(0..<first.headers.byteCount).equals(firstBytes.extracting(0..<first.headers.byteCount))
         else { return false }
-        nextSegment = slice.nextSegment
-        payloadByteCount += slice.payloadByteCount
+        // Nearly always one full segment: spares a division.
+        let count =
+            added == place.segmentByteCount ? 1 : (added + place.segmentByteCount - 1) / place.segmentByteCount
+        let end = nextSegment + count
+        // Only the last segment of a superframe may be short.
+        guard end < place.segmentCount ? added == count * place.segmentByteCount : end == place.segmentCount,
+            first.headers.canCarry(payloadByteCount: payloadByteCount + added)
+        else { return false }
+        nextSegment = end
+        payloadByteCount += added
         return true
     }
 

@@ -6,19 +6,21 @@ extension Node {
     /// Opens a record in place. Throws `RecordRefusal`, which is counted.
     ///
     /// - Returns: the peer, and the place of its frame or slice of a superframe (`kind` says which) in `record`; `nil` when
-    ///   the record was control or its frame has to wait. Call `takeReleasedFrames` next.
+    ///   the record was control or its frame has to wait. Call `takeReleasedFrames` next, unless `isAlone`: then the frame
+    ///   set no other free.
     public mutating func open(
         _ record: inout MutableRawSpan, by carrier: CarrierID, at now: Instant, actions: inout [NodeAction]
-    ) throws(RecordRefusal) -> (peer: PeerIndex, frame: Range<Int>, kind: ContentKind)? {
+    ) throws(RecordRefusal) -> (peer: PeerIndex, frame: Range<Int>, kind: ContentKind, isAlone: Bool)? {
         do throws(RecordRefusal) {
-            return try openCounted(&record, by: carrier, at: now, actions: &actions)
+            guard let opened = try openCounted(&record, by: carrier, at: now, actions: &actions) else { return nil }
+            return (opened.peer, opened.frame, opened.kind, context.released.isEmpty)
         } catch {
             recordRefusals[error, default: 0] += 1
             throw error
         }
     }
 
-    mutating func openCounted(
+    private mutating func openCounted(
         _ record: inout MutableRawSpan, by carrier: CarrierID, at now: Instant, actions: inout [NodeAction]
     ) throws(RecordRefusal) -> (peer: PeerIndex, frame: Range<Int>, kind: ContentKind)? {
         let header: RecordHeader
@@ -32,6 +34,7 @@ extension Node {
             throw .wrongCarrier
         }
         var out: [PeerAction] = []
+        peerDeadlines.touch(index)
         let frame = try peers[index].open(
             &record, header: header, by: carrier, context: &context, at: now, actions: &out)
         if !untrusted.isEmpty, case .direct(let connection) = carrier { trust(connection, actions: &actions) }
@@ -72,10 +75,22 @@ extension Node {
     ///   that happened.
     public mutating func sealFrame(
         to peer: PeerIndex, byteCount: Int, in record: inout MutableRawSpan, at now: Instant
-    ) -> Int? { peers[peer].sealFrame(byteCount: byteCount, in: &record, context: &context, at: now) }
+    ) -> Int? {
+        peerDeadlines.touch(peer)
+        return peers[peer].sealFrame(byteCount: byteCount, in: &record, context: &context, at: now)
+    }
+
+    /// The carriers of a peer's records now: `first` for all, as `carrier(of:)`, and `second` for copies, as
+    /// `secondCarrier(of:)`.
+    ///
+    /// Changes nothing, as `superframeRecordByteCountMax` and `hasKeptFrames`, and is `mutating` all the same: Swift copies a
+    /// class's property for a call that only reads, and a node holds a hundred references. Each frame asks.
+    public mutating func carriers(of peer: PeerIndex) -> (first: CarrierID?, second: CarrierID?) {
+        (peers[peer].carrier, peers[peer].copyCarrier)
+    }
 
     /// Whether frames are kept for any peer.
-    public var hasKeptFrames: Bool { context.keptByteCount > 0 }
+    public var hasKeptFrames: Bool { mutating get { context.keptByteCount > 0 } }
 
     /// The carrier for a peer's kept frames; `nil` when there is none, or nothing is kept.
     public func keptFrameCarrier(of peer: PeerIndex) -> CarrierID? { peers[peer].keptCarrier }
@@ -83,7 +98,8 @@ extension Node {
     /// Takes the record of a frame that was kept while its path was in doubt: send it by `keptFrameCarrier`, and ask again,
     /// as long as the carrier takes data.
     public mutating func takeKeptFrame(of peer: PeerIndex, at now: Instant) -> [UInt8]? {
-        peers[peer].takeKept(context: &context, at: now)
+        peerDeadlines.touch(peer)
+        return peers[peer].takeKept(context: &context, at: now)
     }
 
     /// How a frame of `byteCount` bytes has to be cut, because it is larger than the records of the UDP path in use; `nil`
@@ -97,11 +113,14 @@ extension Node {
     /// - Returns: the record's byte count; `nil` when there is no session with the peer. Allocates nothing.
     public mutating func sealSlice(
         _ index: Int, of cut: FrameCut, to peer: PeerIndex, in record: inout MutableRawSpan, at now: Instant
-    ) -> Int? { peers[peer].seal(cut.slice(index), in: &record, context: &context, at: now) }
+    ) -> Int? {
+        peerDeadlines.touch(peer)
+        return peers[peer].seal(cut.slice(index), in: &record, context: &context, at: now)
+    }
 
     /// Bytes of the longest record with a slice of a superframe that goes to the peer now; `nil` when it does not join
     /// superframes of this kind.
-    public func superframeRecordByteCountMax(of peer: PeerIndex, _ kind: SuperframeKinds) -> Int? {
+    public mutating func superframeRecordByteCountMax(of peer: PeerIndex, _ kind: SuperframeKinds) -> Int? {
         peers[peer].superframeRecordByteCountMax(kind)
     }
 
@@ -114,7 +133,10 @@ extension Node {
     /// - Returns: the record's byte count; `nil` when there is no session with the peer. Allocates nothing.
     public mutating func sealSuperframeSlice(
         _ slice: SuperframeSlice, byteCount: Int, to peer: PeerIndex, in record: inout MutableRawSpan, at now: Instant
-    ) -> Int? { peers[peer].seal(slice, byteCount: byteCount, in: &record, context: &context, at: now) }
+    ) -> Int? {
+        peerDeadlines.touch(peer)
+        return peers[peer].seal(slice, byteCount: byteCount, in: &record, context: &context, at: now)
+    }
 
     /// Sends a ping to the peer. Returns `false` when there is no session or no carrier.
     public mutating func ping(

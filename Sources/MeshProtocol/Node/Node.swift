@@ -117,6 +117,7 @@ public struct Node: Sendable {
     let instance: [UInt8]
     var peers: [Peer]
     let afterDirect: AfterDirect
+    var peerDeadlines: PeerDeadlines
     var relayNeeds: RelayNeedCounts
     /// Since when every configured peer is reached directly.
     var settledAt: Instant?
@@ -170,6 +171,7 @@ public struct Node: Sendable {
         }
         let ids = configuration.peers.filter { $0 != configuration.identity.id }
         peers = ids.enumerated().map { Peer(index: $0.offset, id: $0.element) }
+        peerDeadlines = PeerDeadlines(peerCount: ids.count)
         relayNeeds = RelayNeedCounts(peerCount: ids.count)
         peerIndices = Dictionary(ids.enumerated().map { ($0.element, $0.offset) }) { first, _ in first }
         for (index, id) in ids.enumerated() where configuration.dialledPeers.contains(id) {
@@ -232,6 +234,7 @@ public struct Node: Sendable {
         peers[index].settle(context: &context, at: now, actions: &out)
         apply(out, of: index, at: now, actions: &actions)
         relayNeeds.note(peers[index].relayNeed, of: index)
+        peerDeadlines.touch(index)
     }
 
     mutating func apply(
@@ -269,20 +272,21 @@ public struct Node: Sendable {
 
     /// When to call `handleTimeout` next.
     public var deadline: Instant? {
-        var result = settleDeadline
-        if let due = searchDeadline { result = min(result ?? due, due) }
-        for link in links {
-            if let due = link.deadline { result = min(result ?? due, due) }
+        mutating get {
+            refreshPeerDeadlines()
+            var result = peerDeadlines.first
+            func consider(_ instant: Instant?) { if let instant { result = min(result ?? instant, instant) } }
+            consider(settleDeadline)
+            consider(searchDeadline)
+            for link in links { consider(link.deadline) }
+            for dial in dials.values { consider(dial.deadline) }
+            consider(strangerDeadline)
+            return result
         }
-        for dial in dials.values {
-            if let due = dial.deadline { result = min(result ?? due, due) }
-        }
-        if let due = strangerDeadline { result = min(result ?? due, due) }
-        // By index: a peer is large to copy, and this is asked for after every event.
-        for index in peers.indices {
-            if let due = peers[index].deadline(context) { result = min(result ?? due, due) }
-        }
-        return result
+    }
+
+    private mutating func refreshPeerDeadlines() {
+        while let peer = peerDeadlines.nextStale { peerDeadlines.refresh(peer, peers[peer].deadline(context)) }
     }
 
     /// Does what is due.
@@ -299,7 +303,8 @@ public struct Node: Sendable {
             if dials[index]?.timedOut(at: now) == true { actions.append(.dial(index)) }
         }
         closeStrangers(at: now, actions: &actions)
-        for index in peers.indices where peers[index].deadline(context).map({ $0 <= now }) ?? false {
+        refreshPeerDeadlines()
+        for index in peers.indices where peerDeadlines.isDue(index, at: now) {
             run(index, at: now, actions: &actions) { peer, context, out in
                 peer.handleTimeout(nowMilliseconds: milliseconds, context: &context, at: now, actions: &out)
             }

@@ -24,7 +24,11 @@ extension Peer {
     }
 
     /// Where copies of frames go: nowhere, while older ones wait for that carrier.
-    var copyCarrier: CarrierID? { secondCarrier.flatMap { kept.isWaiting(for: $0) ? nil : $0 } }
+    var copyCarrier: CarrierID? {
+        // Not by a closure, which would copy the peer for each frame.
+        guard let second = secondCarrier, !kept.isWaiting(for: second) else { return nil }
+        return second
+    }
 
     /// Where kept frames go now: not by a path in doubt, nor a second time by one that has not failed.
     var keptCarrier: CarrierID? {

@@ -12,6 +12,8 @@ extension Peer {
     ) throws(RecordRefusal) -> Bool {
         if sessions[place].order.mayDeliver(generation: header.pathGeneration) {
             let isSlice = kind == .frameSlice
+            // Most of the time the peer is not about to leave a path.
+            if !isSlice, !sessions[place].order.hasEnds { return true }
             // What this record sets free comes after it, also when it is refused itself.
             let free = sessions[place].order.advance()
             var refusal: RecordRefusal?

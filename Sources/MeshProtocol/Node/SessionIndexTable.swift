@@ -3,6 +3,8 @@ internal import MeshCrypto
 /// Whose session an index belongs to. Indices are random and never used again while the process runs.
 struct SessionIndexTable: Sendable {
     private var owners: [UInt32: PeerIndex] = [:]
+    /// What was looked up last: records of one session come in runs.
+    private var latest: (index: UInt32, owner: PeerIndex)?
     /// Grows by one entry per handshake that is tried, also in vain: for a peer that never answers, one a minute.
     private var used: Set<UInt32> = []
     /// 8 MB, and two years of one such peer. Then all but those in use are forgotten: an index that comes again could at
@@ -12,7 +14,12 @@ struct SessionIndexTable: Sendable {
     /// Indices that belong to a session or a handshake now.
     var liveCount: Int { owners.count }
 
-    func owner(of index: UInt32) -> PeerIndex? { owners[index] }
+    mutating func owner(of index: UInt32) -> PeerIndex? {
+        if let latest, latest.index == index { return latest.owner }
+        guard let owner = owners[index] else { return nil }
+        latest = (index, owner)
+        return owner
+    }
 
     /// A fresh index for a session with `peer`.
     mutating func allocate(for peer: PeerIndex, entropy: inout EntropySource) -> UInt32 {
@@ -25,5 +32,8 @@ struct SessionIndexTable: Sendable {
         }
     }
 
-    mutating func release(_ index: UInt32) { owners.removeValue(forKey: index) }
+    mutating func release(_ index: UInt32) {
+        owners.removeValue(forKey: index)
+        if latest?.index == index { latest = nil }
+    }
 }

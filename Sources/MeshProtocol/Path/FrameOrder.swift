@@ -53,6 +53,9 @@ package struct FrameOrder: Sendable {
     /// How far `other` is ahead of the generation; negative when it is over.
     private func distance(_ other: UInt8) -> Int8 { Int8(bitPattern: other &- generation) }
 
+    /// Whether a generation is about to end.
+    var hasEnds: Bool { !ends.isEmpty }
+
     /// Whether a frame may be delivered at once; otherwise it is to be held.
     package mutating func mayDeliver(generation other: UInt8) -> Bool {
         let ahead = distance(other)

@@ -27,16 +27,18 @@ public final class FurtherSocket: Sendable {
     /// Opens a socket; call it on `eventLoop`. Throws a ``TransportError``.
     ///
     /// - Parameters:
+    ///   - mark: Mark for policy routing (`SO_MARK`, needs CAP_NET_ADMIN); `nil`: none.
     ///   - received: Called with each datagram and its sender.
     ///   - receivedEnd: Called when all of one read were handed over: the place to flush answers.
     public static func open(
-        on eventLoop: any EventLoop, received: @escaping @Sendable (FurtherSocket, Endpoint, ByteBuffer) -> Void,
+        on eventLoop: any EventLoop, mark: UInt32? = nil,
+        received: @escaping @Sendable (FurtherSocket, Endpoint, ByteBuffer) -> Void,
         receivedEnd: @escaping @Sendable () -> Void
     ) throws(TransportError) -> FurtherSocket {
         let socket: DatagramSocket
         do throws(SystemCallError) {
             socket = try DatagramSocket(
-                isVersion6: false, port: 0, mark: nil, bufferByteCount: DatagramPort.Options().bufferByteCount)
+                isVersion6: false, port: 0, mark: mark, bufferByteCount: DatagramPort.Options().bufferByteCount)
         } catch { throw .failed(error.description) }
         let localPort = socket.localPort
         let bound = BoundDatagramSocket(socket)

@@ -157,7 +157,7 @@ import Testing
             let payload = bytes[slice.headers.byteCount...]
             if let open = run {
                 var longer = open.run
-                if longer.append(slice, bytes.span.rawBytes, firstBytes: open.first.span.rawBytes) {
+                if longer.append(bytes.span.rawBytes, at: place, firstBytes: open.first.span.rawBytes) {
                     run = (longer, open.first, open.bytes + payload)
                 } else {
                     finish()

@@ -65,6 +65,35 @@ extension LabTests.OffloadTests {
         try check(lab, from: "lan", to: "a", at: lab.overlay("a"))
     }
 
+    /// What the network sees of datagrams: the configured mark on their way out, and the class of service of the packets
+    /// in them on their way in; nothing of the latter unless configured.
+    @Test func datagramsHaveTheConfiguredMarkAndClass() throws {
+        let (lab, _, _) = try MeshLab.mesh(
+            of: ["a", "b"], each: ["a": "datagrams: {mark: 7, dscp: copy}"], more: "mode: auto")
+        defer { lab.close() }
+        try waitPath(lab, "udp")
+        for (site, hook, what) in [
+            ("a", "output", "meta mark 7"), ("b", "input", "ip dscp ef"), ("a", "input", "ip dscp ef"),
+        ] {
+            let rules =
+                "nft 'add table ip seen\(hook); add chain ip seen\(hook) packets { type filter hook \(hook) priority 0; }; "
+                + "add rule ip seen\(hook) packets meta l4proto udp \(what) counter'"
+            let added = try lab.run(site, rules)
+            #expect(added.status == 0, "\(added.output)")
+        }
+        let ping = try lab.run("a", "ping -c 5 -i 0.05 -Q 0xb8 \(lab.overlay("b"))")
+        #expect(ping.status == 0, "\(ping.output)")
+        #expect(try seen(lab, "a", "output") >= 5)
+        #expect(try seen(lab, "b", "input") >= 5)
+        #expect(try seen(lab, "a", "input") == 0, "the answers' class was not to be copied")
+    }
+
+    private func seen(_ lab: MeshLab, _ site: String, _ hook: String) throws -> Int {
+        let listed = try lab.run(site, "nft list table ip seen\(hook)").output
+        let words = listed.split(whereSeparator: \.isWhitespace)
+        return words.lastIndex(of: "packets").flatMap { Int(words[$0 + 1]) } ?? 0
+    }
+
     private func check(_ lab: MeshLab, from: String, to: String, at address: String) throws {
         let server = try lab.start(to, "payloads-\(to)", "python3 \(Self.script) serve \(address)")
         defer { lab.signal(server, 15) }

@@ -293,7 +293,7 @@ final class World {
         let end = now.advanced(milliseconds: milliseconds)
         while true {
             if delivers { deliverAll() }
-            guard let due = nodes.compactMap(\.deadline).min(), due <= end else { break }
+            guard let due = nodes.indices.compactMap({ nodes[$0].deadline }).min(), due <= end else { break }
             now = max(now, due)
             for index in nodes.indices where nodes[index].deadline.map({ $0 <= now }) ?? false {
                 // What falls into doubt is asked at once, and the others with it.
