@@ -67,7 +67,7 @@ test: dependencies lint contracts-test registry-vectors ## Everything: clean-bui
 	@if rm out/test.failed 2>/dev/null; then grep -A4 -E '^✘|: error: ' out/test.log || true; exit 1; fi
 
 lint: ## Check the format of all sources
-	@swift format lint --strict --recursive --parallel Package.swift Sources Tests Lab Fuzz Benchmarks/Package.swift Benchmarks/Sources
+	@swift format lint --strict --recursive --parallel Package.swift Sources Tests Lab Fuzz Benchmarks/Sources
 
 simulate: ## Simulate whole meshes: make simulate SEEDS=100000 [FIRST=1]; a failing seed replays with SEEDS=1 FIRST=seed
 	@$(SWIFT_BUILD) --build-tests
@@ -77,9 +77,9 @@ fuzz: ## Fuzz every parser: make fuzz [SECONDS_EACH=60]
 	@$(SWIFT_BUILD) --product shadowmesh-fuzz
 	@.build/release/shadowmesh-fuzz run all --seconds $(SECONDS_EACH)
 
-bench-micro: ## Count allocations and time of the hot path; writes out/benchmarks.json
-	@swift build -c release --package-path Benchmarks --scratch-path .build-benchmarks --product mesh-benchmarks
-	@.build-benchmarks/release/mesh-benchmarks
+bench-micro: ## Count allocations, instructions and time of the hot path against thresholds; writes out/benchmarks.json
+	@$(SWIFT_BUILD) --product mesh-benchmarks
+	@.build/release/mesh-benchmarks
 
 bench: dependencies build bench-micro ## Side by side with other VPNs and the C forwarder; out/bench.json (root)
 	@Benchmarks/install-dependencies.sh

@@ -15,6 +15,14 @@ let strictSettings: [SwiftSetting] = [
     .treatWarning("DeprecatedDeclaration", as: .warning),
 ]
 
+/// The state of the packet path lies in properties of classes, where each access is checked at run time for overlap with
+/// another: a fifth to a quarter of all instructions of a small frame (docs/PERFORMANCE.md). Overlaps that the compiler sees are
+/// errors as ever, and a debug build checks all.
+let packetPathTargets: Set = ["MeshDataPlane", "MeshLinux", "MeshNode"]
+let packetPathSettings: [SwiftSetting] = [
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release))
+]
+
 /// The daemon with the Swift libraries inside: runs where no Swift is installed, and in 5 MB less memory. The Makefile asks
 /// for it where the toolchain has the static libraries.
 let staticLinking: [LinkerSetting] =
@@ -29,10 +37,6 @@ let staticLinking: [LinkerSetting] =
 
 let package = Package(
     name: "shadowmesh",
-    products: [
-        // For the package in Benchmarks/.
-        .library(name: "MeshKit", targets: ["MeshBase", "MeshCrypto", "MeshEthernet", "MeshProtocol", "MeshWire"])
-    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
@@ -127,6 +131,11 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             linkerSettings: staticLinking),
+        .target(name: "CAllocationCounter", path: "Benchmarks/Sources/CAllocationCounter"),
+        .executableTarget(
+            name: "mesh-benchmarks",
+            dependencies: ["CAllocationCounter", "MeshBase", "MeshCrypto", "MeshEthernet", "MeshProtocol", "MeshWire"],
+            path: "Benchmarks/Sources/mesh-benchmarks"),
         .target(name: "WanModel", dependencies: ["MeshBase"], path: "Lab/WanModel"),
         .executableTarget(
             name: "shadowmesh-wan", dependencies: ["MeshBase", "MeshLinux", "WanModel"], path: "Lab/WanEmulator"),
@@ -214,4 +223,5 @@ let package = Package(
 
 for target in package.targets where !target.name.hasPrefix("C") {
     target.swiftSettings = (target.swiftSettings ?? []) + strictSettings
+    if packetPathTargets.contains(target.name) { target.swiftSettings?.append(contentsOf: packetPathSettings) }
 }

@@ -1,8 +1,9 @@
 """Runs every peer side by side, in interleaved rounds, and writes out/bench.json and a table. Needs root.
 
-    bench.py --daemon PROGRAM --ceiling PROGRAM [--rounds 3] [--seconds 4] [--only NAME…] [--lock FILE] [--out FILE]
+    bench.py --daemon PROGRAM --ceiling PROGRAM [--rounds 3] [--seconds 2] [--only NAME…] [--lock FILE] [--out FILE]
 
-`--lock FILE` is held during each measurement and let go between two, for machines that do other work as well.
+Three rounds of all take about ten minutes. `--lock FILE` is held during each round and let go between two, for machines that
+do other work as well.
 """
 
 import argparse
@@ -31,7 +32,7 @@ def arguments():
     parser.add_argument("--ceiling", required=True, type=pathlib.Path)
     parser.add_argument("--micro", type=pathlib.Path, help="report of the micro-benchmarks, for allocations per frame")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=4, help="of each TCP measurement")
+    parser.add_argument("--seconds", type=int, default=2, help="of each TCP measurement")
     parser.add_argument("--only", nargs="*", help="names of rows")
     parser.add_argument("--quick", action="store_true", help="one TCP stream and idle latency only")
     parser.add_argument("--lock", type=pathlib.Path)
@@ -55,7 +56,7 @@ def holding(lock):
 
 def measure(peer, rates, options):
     """One round of one peer: a figure for each name."""
-    with holding(options.lock), tempfile.TemporaryDirectory() as directory, Network(directory) as network:
+    with tempfile.TemporaryDirectory() as directory, Network(directory) as network:
         try:
             peer.processes, peer.others = [], []
             peer.start(network)
@@ -82,8 +83,7 @@ def measure(peer, rates, options):
 
 def measure_plain(peer, options):
     """TCP with one stream over a cable without segmentation offloads."""
-    with holding(options.lock), tempfile.TemporaryDirectory() as directory, \
-            Network(directory, has_offloads=False) as network:
+    with tempfile.TemporaryDirectory() as directory, Network(directory, has_offloads=False) as network:
         peer.processes, peer.others = [], []
         peer.start(network)
         return Measurement(network, peer, {}).tcp(options.seconds)[0]
@@ -178,13 +178,14 @@ def main():
     rates = {peer.name: {} for peer in peers}
     begin = time.monotonic()
     for number in range(options.rounds):
-        for peer in random.sample(peers, len(peers)):
-            result = measure(peer, rates[peer.name], options)
-            found[peer.name].append(result)
-            if peer.name in plain and not options.quick:
-                plain[peer.name].append(measure_plain(peer, options))
-            say(f"{time.monotonic() - begin:5.0f} s, round {number + 1} of {options.rounds}: {peer.name} "
-                f"{result['tcp1_gbps']:.2f} Gbit/s, {result['cpu_s_per_gbit']:.2f} CPU s per Gbit")
+        with holding(options.lock):
+            for peer in random.sample(peers, len(peers)):
+                result = measure(peer, rates[peer.name], options)
+                found[peer.name].append(result)
+                if peer.name in plain and not options.quick:
+                    plain[peer.name].append(measure_plain(peer, options))
+                say(f"{time.monotonic() - begin:5.0f} s, round {number + 1} of {options.rounds}: {peer.name} "
+                    f"{result['tcp1_gbps']:.2f} Gbit/s, {result['cpu_s_per_gbit']:.2f} CPU s per Gbit")
     rows = [row(peer.name, found[peer.name]) for peer in peers]
     report = {
         "rows": rows, "ratios": ratios(rows), "allocations_per_frame": allocations(options.micro),

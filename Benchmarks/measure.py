@@ -94,7 +94,7 @@ class Measurement:
 
     def delivered(self, payload, rate):
         """Datagrams a second that arrived of such a stream; None when more than 0.1 % did not."""
-        end = self.iperf("-u", "-l", str(payload), "-b", str(rate * payload * 8), "-t", "1.5", "-w", "4M")["sum"]
+        end = self.iperf("-u", "-l", str(payload), "-b", str(rate * payload * 8), "-t", "1", "-w", "4M")["sum"]
         if end["packets"] == 0 or end["lost_percent"] > LOSS_PERCENT_MAX:
             return None
         # What the generator cannot send was not carried either.
@@ -112,9 +112,10 @@ class Measurement:
         """Round trips while one TCP stream runs, at full rate or at a given one."""
         options = ["-b", str(int(bits_per_second))] if bits_per_second else []
         load = subprocess.Popen(
-            self.network.inside("a", "iperf3", "-c", self.peer.address["b"], "-t", "4", "-C", "cubic", *options),
+            self.network.inside("a", "iperf3", "-c", self.peer.address["b"], "-t", "3", "-C", "cubic", *options),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(1)
+        # Slow start is over.
+        time.sleep(0.7)
         try:
             return self.latency()
         finally:

@@ -1,10 +1,15 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include "CAllocationCounter.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 // glibc's own allocator under the names it keeps for those who replace the public ones.
 void *__libc_malloc(size_t size);
@@ -60,4 +65,39 @@ uint64_t mesh_processor_nanoseconds(void) { return nanoseconds(CLOCK_PROCESS_CPU
 void mesh_allocate_once(void) {
     void *volatile block = malloc(64);
     free(block);
+}
+
+/// Single-steps a child through `body`; 0 when that is not allowed here.
+static uint64_t steps(void (*body)(void *), void *context) {
+    pid_t child = fork();
+    if (child < 0) return 0;
+    if (child == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) _exit(1);
+        raise(SIGSTOP);
+        body(context);
+        _exit(0);
+    }
+    uint64_t count = 0;
+    int status = 0;
+    if (waitpid(child, &status, 0) != child || !WIFSTOPPED(status)) return 0;
+    while (ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) == 0 && waitpid(child, &status, 0) == child &&
+           WIFSTOPPED(status))
+        count++;
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? count : 0;
+}
+
+static void nothing(void *context) { (void)context; }
+
+uint64_t mesh_instruction_count(void (*body)(void *), void *context) {
+    uint64_t all = steps(body, context), none = steps(nothing, NULL);
+    return all > none && none > 0 ? all - none : 0;
+}
+
+uint64_t mesh_resident_byte_count(void) {
+    FILE *file = fopen("/proc/self/statm", "r");
+    unsigned long all = 0, resident = 0;
+    if (file == NULL) return 0;
+    int found = fscanf(file, "%lu %lu", &all, &resident);
+    fclose(file);
+    return found == 2 ? (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }

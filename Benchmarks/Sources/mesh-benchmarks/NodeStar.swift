@@ -3,79 +3,95 @@ internal import MeshCrypto
 internal import MeshProtocol
 internal import MeshWire
 
-/// Two nodes in one thread with a direct connection between them that loses nothing.
-final class NodePair {
-    static let carrier = CarrierID.direct(1)
+/// A node and some peers of it in one thread, with direct connections between them that lose nothing.
+final class NodeStar {
     static let frameByteCount = 1_400
     static let recordByteCount = Session.frameOverheadByteCount + frameByteCount
 
-    var first: Node
-    var second: Node
+    var hub: Node
+    /// Each knows the hub alone.
+    var spokes: [Node]
     let now = Instant(nanoseconds: 1_000_000_000)
-    private var wire: [(toFirst: Bool, bytes: [UInt8])] = []
+    /// Messages under way, and the spoke at one end of each.
+    private var wire: [(spoke: Int, toHub: Bool, bytes: [UInt8])] = []
 
+    /// Makes nodes without sessions; the first identity is the hub's.
     init(_ identities: [Identity]) {
-        let nodes = (0..<2).map { index in
+        let now = now
+        func node(_ identity: Identity, _ peers: some Sequence<Identity>) -> Node {
             Node(
                 Node.Configuration(
-                    identity: identities[index], peers: [identities[1 - index].id], relays: [],
+                    identity: identity, peers: peers.map(\.id), relays: [],
                     parameters: .init(
                         sessionIndex: 0, mtu: 1_400, heartbeatIntervalSeconds: 15, keyRotationIntervalSeconds: 300,
                         supportsDirect: false, superframeKinds: 3, resetToken: [])),
-                entropy: .system, at: Instant(nanoseconds: 1_000_000_000))
+                entropy: .system, at: now)
         }
-        (first, second) = (nodes[0], nodes[1])
+        hub = node(identities[0], identities.dropFirst())
+        spokes = identities.dropFirst().map { node($0, [identities[0]]) }
     }
 
-    /// The whole handshake, with the work of both sides, until both have each other's first record.
+    /// The connection between the hub and a spoke, by the number that both have for it.
+    static func carrier(_ spoke: Int) -> CarrierID { .direct(UInt64(spoke) + 1) }
+
+    /// All handshakes, with the work of both sides, until all have each other's first record.
     func establish() {
-        drive(toFirst: false) { $0.directOpened(1, peer: nil, nowSeconds: 0, at: now, actions: &$1) }
-        drive(toFirst: true) { $0.directOpened(1, peer: 0, nowSeconds: 0, at: now, actions: &$1) }
-        while !wire.isEmpty {
-            let message = wire.removeFirst()
-            drive(toFirst: message.toFirst) { node, actions in
-                guard message.bytes.first == 0x40 else {
-                    return node.received(message.bytes.span.rawBytes, by: Self.carrier, at: now, actions: &actions)
-                }
-                var record = message.bytes
-                var bytes = record.mutableSpan
-                var span = bytes.mutableRawBytes
-                _ = try? node.open(&span, by: Self.carrier, at: now, actions: &actions)
-            }
+        for spoke in spokes.indices {
+            let number = UInt64(spoke) + 1
+            drive(spoke, isHub: false) { $0.directOpened(number, peer: nil, nowSeconds: 0, at: now, actions: &$1) }
+            drive(spoke, isHub: true) { $0.directOpened(number, peer: spoke, nowSeconds: 0, at: now, actions: &$1) }
+            while !wire.isEmpty { deliver(wire.removeFirst()) }
         }
     }
 
-    private func drive(toFirst: Bool, _ body: (inout Node, inout [NodeAction]) -> Void) {
+    private func deliver(_ message: (spoke: Int, toHub: Bool, bytes: [UInt8])) {
+        let carrier = Self.carrier(message.spoke)
+        drive(message.spoke, isHub: message.toHub) { node, actions in
+            guard message.bytes.first == MessageKind.record.rawValue else {
+                return node.received(message.bytes.span.rawBytes, by: carrier, at: now, actions: &actions)
+            }
+            var record = message.bytes
+            var bytes = record.mutableSpan
+            var span = bytes.mutableRawBytes
+            _ = try? node.open(&span, by: carrier, at: now, actions: &actions)
+        }
+    }
+
+    private func drive(_ spoke: Int, isHub: Bool, _ body: (inout Node, inout [NodeAction]) -> Void) {
         var actions: [NodeAction] = []
-        if toFirst { body(&first, &actions) } else { body(&second, &actions) }
+        if isHub { body(&hub, &actions) } else { body(&spokes[spoke], &actions) }
         for action in actions {
             switch action {
-            case .send(_, let bytes): wire.append((!toFirst, bytes))
+            case .send(_, let bytes): wire.append((spoke, !isHub, bytes))
             case .work(let ticket, let work):
                 let result = work.run()
-                drive(toFirst: toFirst) {
+                drive(spoke, isHub: isHub) {
                     $0.performed(ticket, result, processorNanoseconds: 0, at: now, actions: &$1)
                 }
             case .sendToRelay, .connectRelay, .closeRelay, .dial, .openConnections, .stopOpening, .closeDirect,
-                .trustDirect, .event:
+                .trustDirect, .traversal, .event:
                 break
             }
         }
     }
 
-    var isEstablished: Bool { first.isReachable(0) && second.isReachable(0) }
-
-    /// Seals one frame in `record`, in place.
-    func seal(_ record: inout [UInt8]) {
-        var bytes = record.mutableSpan
-        var span = bytes.mutableRawBytes
-        precondition(first.sealFrame(to: 0, byteCount: Self.frameByteCount, in: &span, at: now) == Self.recordByteCount)
+    /// Whether all have a session.
+    var isEstablished: Bool {
+        spokes.indices.allSatisfy { hub.isReachable($0) } && spokes.allSatisfy { $0.isReachable(0) }
     }
 
-    /// Opens one record in place. Returns whether it held a frame.
-    func open(_ record: inout [UInt8], actions: inout [NodeAction]) -> Bool {
+    /// Seals one frame from the hub to a spoke in `record`, in place.
+    func seal(_ record: inout [UInt8], to spoke: Int = 0) {
         var bytes = record.mutableSpan
         var span = bytes.mutableRawBytes
-        return (try? second.open(&span, by: Self.carrier, at: now, actions: &actions)) != nil
+        precondition(
+            hub.sealFrame(to: spoke, byteCount: Self.frameByteCount, in: &span, at: now) == Self.recordByteCount)
+    }
+
+    /// Opens one record from the hub at a spoke, in place. Returns whether it held a frame.
+    func open(_ record: inout [UInt8], at spoke: Int = 0, actions: inout [NodeAction]) -> Bool {
+        var bytes = record.mutableSpan
+        var span = bytes.mutableRawBytes
+        return (try? spokes[spoke].open(&span, by: Self.carrier(spoke), at: now, actions: &actions)) != nil
     }
 }

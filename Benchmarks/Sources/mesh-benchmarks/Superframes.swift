@@ -9,7 +9,7 @@ final class Superframes {
     private static let segmentByteCount = 1_348
     private static let slotByteCount = 1_536
 
-    private let pair: NodePair
+    private let star: NodeStar
     private var frame: [UInt8]
     private var header = OffloadHeader()
     private var core: EthernetSwitch
@@ -22,8 +22,8 @@ final class Superframes {
     private var opened: [Range<Int>] = []
     private(set) var joinedCount = 0
 
-    init(_ pair: NodePair) {
-        self.pair = pair
+    init(_ star: NodeStar) {
+        self.star = star
         let (near, away): ([UInt8], [UInt8]) = ([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
         let payloadByteCount = Self.segmentCount * Self.segmentByteCount
         let total = 52 + payloadByteCount
@@ -46,21 +46,26 @@ final class Superframes {
         ports.reserveCapacity(8)
         opened.reserveCapacity(Self.segmentCount)
         let answer = near + away + [0x88, 0xB6] + [UInt8](repeating: 0, count: 46)
-        _ = core.receivedFromPeer(answer.span.rawBytes, on: PortIndex(value: 0), at: pair.now)
+        _ = core.receivedFromPeer(answer.span.rawBytes, on: PortIndex(value: 0), at: star.now)
     }
 
     /// Finds the peer, cuts and seals.
     func send() {
+        let frame = frame
         let bytes = frame.span.rawBytes
-        let verdict = core.receivedFromLocal(bytes, at: pair.now, ports: &ports, reply: &reply)
+        let verdict = core.receivedFromLocal(bytes, at: star.now, ports: &ports, reply: &reply)
         precondition(verdict == .forward && ports.count == 1)
         guard
             let local = LocalFrame(
                 bytes, header: header, headerByteCountMax: SuperframeSlice.frameHeaderByteCountMax,
                 segmentsMax: SuperframeSlice.segmentsMax),
-            let number = pair.first.nextSuperframeNumber(of: 0)
+            let number = star.hub.nextSuperframeNumber(of: 0)
         else { preconditionFailure("a sound superframe is cut") }
         let headers = bytes.extracting(0..<local.headers.byteCount)
+        // Taken out meanwhile: one owner, no copy.
+        var records: [UInt8] = []
+        swap(&records, &self.records)
+        defer { swap(&records, &self.records) }
         var mutable = records.mutableSpan
         var slab = mutable.mutableRawBytes
         for index in 0..<local.segmentCount {
@@ -72,8 +77,8 @@ final class Superframes {
             var record = slab._mutatingExtracting(start..<start + Self.slotByteCount)
             record.store(headers, at: Session.superframeHeadersOffset)
             record.store(payload, at: Session.superframeHeadersOffset + headers.byteCount)
-            let sealed = pair.first.sealSuperframeSlice(
-                slice, byteCount: headers.byteCount + payload.byteCount, to: 0, in: &record, at: pair.now)
+            let sealed = star.hub.sealSuperframeSlice(
+                slice, byteCount: headers.byteCount + payload.byteCount, to: 0, in: &record, at: star.now)
             recordByteCounts[index] = sealed ?? 0
         }
     }
@@ -81,6 +86,9 @@ final class Superframes {
     /// Opens and joins what `send` made, and finds that it goes to the TAP.
     func receive() {
         var run: SegmentRun?
+        var records: [UInt8] = []
+        swap(&records, &self.records)
+        defer { swap(&records, &self.records) }
         var mutable = records.mutableSpan
         var slab = mutable.mutableRawBytes
         var first: Range<Int> = 0..<0
@@ -88,22 +96,22 @@ final class Superframes {
             let start = index * Self.slotByteCount
             var record = slab._mutatingExtracting(start..<start + recordByteCounts[index])
             guard
-                let opened = try? pair.second.open(&record, by: NodePair.carrier, at: pair.now, actions: &actions),
+                let opened = try? star.spokes[0].open(
+                    &record, by: NodeStar.carrier(0), at: star.now, actions: &actions),
                 let place = try? SuperframeSlice(parsing: record.bytes.extracting(opened.frame))
             else { preconditionFailure("every record opens") }
             let range =
                 start + opened.frame.lowerBound + SuperframeSlice.headerByteCount..<start + opened.frame.upperBound
             let bytes = slab.bytes.extracting(range)
+            let at = SegmentRun.Place(
+                source: 0, number: place.number, firstSegment: place.firstSegment, segmentCount: place.segmentCount,
+                segmentByteCount: place.segmentByteCount)
+            if run?.append(bytes, at: at, firstBytes: slab.bytes.extracting(first)) == true { continue }
             guard
                 let slice = try? SegmentRun.Slice(
-                    bytes,
-                    at: .init(
-                        source: 0, number: place.number, firstSegment: place.firstSegment,
-                        segmentCount: place.segmentCount, segmentByteCount: place.segmentByteCount),
-                    headerByteCountMax: SuperframeSlice.frameHeaderByteCountMax)
+                    bytes, at: at, headerByteCountMax: SuperframeSlice.frameHeaderByteCountMax)
             else { preconditionFailure("every slice is sound") }
-            if run?.append(slice, bytes, firstBytes: slab.bytes.extracting(first)) == true { continue }
-            let verdict = far.receivedFromPeer(bytes, on: PortIndex(value: 0), at: pair.now)
+            let verdict = far.receivedFromPeer(bytes, on: PortIndex(value: 0), at: star.now)
             precondition(verdict == .deliver)
             run = SegmentRun(slice)
             first = range
@@ -117,26 +125,25 @@ final class Superframes {
 }
 
 /// The packet loop's work for a frame of 1,400 bytes, both ways.
-func superframes(_ pair: NodePair, rounds: Int) -> [Measurement] {
-    let superframes = Superframes(pair)
-    let count = Superframes.segmentCount
-    var sent = 0
-    let send = Measurement.take("loop-send", operationCount: rounds * count) {
-        for _ in 0..<rounds {
-            superframes.send()
-            sent += 1
-        }
+func superframes(_ star: NodeStar, frameCount: Int) -> [Measurement] {
+    let superframes = Superframes(star)
+    func rounds(_ count: Int) -> Int { count / Superframes.segmentCount }
+    let count = rounds(frameCount) * Superframes.segmentCount
+    let send = Measurement.take("loop-send", operationCount: count) { count in
+        for _ in 0..<rounds(count) { superframes.send() }
     }
     // What was sealed in vain leaves a gap that the replay window forgives.
-    let both = Measurement.take("loop-both", operationCount: rounds * count) {
-        for _ in 0..<rounds {
+    let both = Measurement.take("loop-both", operationCount: count) { count in
+        for _ in 0..<rounds(count) {
             superframes.send()
             superframes.receive()
         }
     }
-    precondition(superframes.joinedCount > 0 && sent > 0)
+    precondition(superframes.joinedCount > 0)
     let receive = Measurement(
         name: "loop-receive", allocationsPerThousand: both.allocationsPerThousand,
-        nanosecondsPerOperation: both.nanosecondsPerOperation - send.nanosecondsPerOperation)
+        instructionsPerOperation: both.instructionsPerOperation.flatMap { all in
+            send.instructionsPerOperation.map { all - $0 }
+        }, nanosecondsPerOperation: both.nanosecondsPerOperation - send.nanosecondsPerOperation)
     return [send, receive]
 }

@@ -9,54 +9,62 @@ internal import MeshWire
 /// What must hold; read from `Benchmarks/thresholds.json`.
 struct Thresholds: Codable {
     var allocationsPerThousandMax: [String: Double]
+    /// A third above what was found; those with a cipher have room for processors without AVX2.
+    var instructionsPerOperationMax: [String: Double]
     var handshakeMillisecondsMax: Double
+    /// Bytes of one more peer; both ends are in the process.
+    var residentBytesPerPeerMax: Double
+    /// What a frame to one of many peers costs against one to the only peer.
+    var manyPeersRatioMax: Double
 }
 
 /// What is written to `out/benchmarks.json`.
 struct Report: Codable {
     var operations: [Measurement]
     var handshakeMilliseconds: Double
+    var manyPeers: ManyPeers
     var failures: [String]
 }
 
 let operationCount = 20_000
 
 func records(_ identities: [Identity]) -> [Measurement] {
-    let pair = NodePair(identities)
-    pair.establish()
-    precondition(pair.isEstablished, "two nodes without loss make a session")
-    var record = [UInt8](repeating: 0, count: NodePair.recordByteCount)
-    let seal = Measurement.take("seal", operationCount: operationCount) {
-        for _ in 0..<operationCount { pair.seal(&record) }
+    let star = NodeStar(identities)
+    star.establish()
+    precondition(star.isEstablished, "two nodes without loss make a session")
+    var record = [UInt8](repeating: 0, count: NodeStar.recordByteCount)
+    let seal = Measurement.take("seal", operationCount: operationCount) { count in
+        for _ in 0..<count { star.seal(&record) }
     }
     var sealed: [[UInt8]] = []
     var actions: [NodeAction] = []
-    var openedCount = 0
-    let open = Measurement.take("open", operationCount: operationCount) {
-        sealed = (0..<operationCount).map { _ in
-            var record = [UInt8](repeating: 0, count: NodePair.recordByteCount)
-            pair.seal(&record)
+    let open = Measurement.take("open", operationCount: operationCount) { count in
+        sealed = (0..<count).map { _ in
+            var record = [UInt8](repeating: 0, count: NodeStar.recordByteCount)
+            star.seal(&record)
             return record
         }
-    } _: {
-        for index in sealed.indices where pair.open(&sealed[index], actions: &actions) { openedCount += 1 }
+    } _: { count in
+        for index in 0..<count {
+            let isOpened = star.open(&sealed[index], actions: &actions)
+            precondition(isOpened, "every record opens")
+        }
     }
-    precondition(openedCount == 8 * operationCount, "every record opens")
-    let header = Measurement.take("header", operationCount: operationCount) {
+    let header = Measurement.take("header", operationCount: operationCount) { count in
         var sum: UInt64 = 0
-        for _ in 0..<operationCount {
+        for _ in 0..<count {
             if let header = try? RecordHeader(parsing: record.span.rawBytes) { sum &+= header.counter }
         }
         precondition(sum != 1)
     }
-    return [seal, open, header] + superframes(pair, rounds: operationCount / Superframes.segmentCount)
+    return [seal, open, header] + superframes(star, frameCount: operationCount)
 }
 
 func window() -> Measurement {
     var window = ReplayWindow()
     var counter: UInt64 = 0
-    return Measurement.take("window", operationCount: operationCount) {
-        for _ in 0..<operationCount {
+    return Measurement.take("window", operationCount: operationCount) { count in
+        for _ in 0..<count {
             counter += 1
             precondition(window.insert(counter))
         }
@@ -74,8 +82,8 @@ func ethernetSwitch() -> Measurement {
     ports.reserveCapacity(8)
     var reply: [UInt8] = []
     _ = core.receivedFromPeer(toNear.span.rawBytes, on: PortIndex(value: 0), at: now)
-    return Measurement.take("switch", operationCount: operationCount) {
-        for _ in 0..<operationCount {
+    return Measurement.take("switch", operationCount: operationCount) { count in
+        for _ in 0..<count {
             let verdict = core.receivedFromLocal(toFar.span.rawBytes, at: now, ports: &ports, reply: &reply)
             precondition(verdict == .forward && ports.count == 1, "a known address leads to one port")
         }
@@ -86,13 +94,15 @@ func carrierItems() -> Measurement {
     let message = (0..<40).flatMap {
         CarrierItem.relayItem(channel: $0 + 1, payload: [UInt8](repeating: 1, count: 1_433))
     }
-    return Measurement.take("carrier-items", operationCount: operationCount) {
-        var count = 0
-        while count < operationCount {
+    return Measurement.take("carrier-items", operationCount: operationCount) { count in
+        var done = 0
+        while done < count {
             var offset = 0
-            while let place = try? CarrierItem.next(in: message.span.rawBytes, at: offset, fromRelay: true) {
+            while done < count,
+                let place = try? CarrierItem.next(in: message.span.rawBytes, at: offset, fromRelay: true)
+            {
                 offset = place.payload.upperBound
-                count += 1
+                done += 1
             }
         }
     }
@@ -100,8 +110,8 @@ func carrierItems() -> Measurement {
 
 /// Allocates once an operation: shows that allocations are counted at all.
 func control() -> Measurement {
-    Measurement.take("control", operationCount: operationCount) {
-        for _ in 0..<operationCount { mesh_allocate_once() }
+    Measurement.take("control", operationCount: operationCount) { count in
+        for _ in 0..<count { mesh_allocate_once() }
     }
 }
 
@@ -109,49 +119,72 @@ func control() -> Measurement {
 func handshakeMilliseconds(_ identities: [Identity]) -> Double {
     var times: [UInt64] = []
     for _ in 0..<21 {
-        let pair = NodePair(identities)
+        let star = NodeStar(identities)
         let start = mesh_processor_nanoseconds()
-        pair.establish()
+        star.establish()
         times.append(mesh_processor_nanoseconds() - start)
-        precondition(pair.isEstablished, "two nodes without loss make a session")
+        precondition(star.isEstablished, "two nodes without loss make a session")
     }
     // The first one warms up caches and tables.
     let sorted = times.dropFirst().sorted()
     return Double(sorted[sorted.count / 2]) / 1e6
 }
 
+/// What is wrong with an operation.
+func failures(of operation: Measurement, _ thresholds: Thresholds) -> [String] {
+    var found: [String] = []
+    if let most = thresholds.allocationsPerThousandMax[operation.name], operation.allocationsPerThousand > most {
+        found.append("\(operation.name) allocates \(operation.allocationsPerThousand) per 1,000; allowed: \(most)")
+    }
+    if let most = thresholds.instructionsPerOperationMax[operation.name],
+        let count = operation.instructionsPerOperation, count > most
+    {
+        found.append("\(operation.name) takes \(Int(count)) instructions; allowed: \(Int(most))")
+    }
+    return found
+}
+
 func run() throws -> Bool {
     var entropy = EntropySource.system
-    let identities = [try Identity(entropy: &entropy), try Identity(entropy: &entropy)]
+    let identities = try (0...ManyPeers.peerCount).map { _ in try Identity(entropy: &entropy) }
     let thresholds = try JSONDecoder().decode(
         Thresholds.self, from: Data(contentsOf: URL(fileURLWithPath: "Benchmarks/thresholds.json")))
-    let operations = [control()] + records(identities) + [window(), ethernetSwitch(), carrierItems()]
-    let handshake = handshakeMilliseconds(identities)
-    var failures: [String] = []
+    let pair = Array(identities.prefix(2))
+    let operations = [control()] + records(pair) + [window(), ethernetSwitch(), carrierItems()]
+    let handshake = handshakeMilliseconds(pair)
+    var found: [String] = []
     if operations[0].allocationsPerThousand < 1_000 {
-        failures.append(
-            "the control allocates once an operation and \(operations[0].allocationsPerThousand) were counted")
+        found.append("the control allocates once an operation and \(operations[0].allocationsPerThousand) were counted")
     }
     for operation in operations {
         print(
             "\(operation.name): \(operation.allocationsPerThousand) allocations per 1,000, "
+                + "\(operation.instructionsPerOperation.map { "\(Int($0))" } ?? "uncounted") instructions, "
                 + "\(Int(operation.nanosecondsPerOperation)) ns")
-        guard let most = thresholds.allocationsPerThousandMax[operation.name],
-            operation.allocationsPerThousand > most
-        else { continue }
-        failures.append("\(operation.name) allocates \(operation.allocationsPerThousand) per 1,000; allowed: \(most)")
+        found += failures(of: operation, thresholds)
     }
     print("handshake: \(handshake) ms of CPU, both ends")
     if handshake > thresholds.handshakeMillisecondsMax {
-        failures.append("a handshake takes \(handshake) ms of CPU; allowed: \(thresholds.handshakeMillisecondsMax)")
+        found.append("a handshake takes \(handshake) ms of CPU; allowed: \(thresholds.handshakeMillisecondsMax)")
+    }
+    let many = ManyPeers.take(identities)
+    print(
+        "a frame to one of \(ManyPeers.peerCount) peers: \(Int(many.manyNanoseconds)) ns, to the only peer: "
+            + "\(Int(many.oneNanoseconds)) ns; memory of a peer, both ends: \(Int(many.residentBytesPerPeer)) bytes")
+    if many.ratio > thresholds.manyPeersRatioMax {
+        found.append("a frame to one of many peers costs \(many.ratio) of one to the only peer")
+    }
+    if many.residentBytesPerPeer > thresholds.residentBytesPerPeerMax {
+        found.append("a peer takes \(Int(many.residentBytesPerPeer)) bytes of memory")
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     try FileManager.default.createDirectory(atPath: "out", withIntermediateDirectories: true)
-    try encoder.encode(Report(operations: operations, handshakeMilliseconds: handshake, failures: failures))
-        .write(to: URL(fileURLWithPath: "out/benchmarks.json"))
-    for failure in failures { print("FAILED: \(failure)") }
-    return failures.isEmpty
+    let report = Report(
+        operations: operations, handshakeMilliseconds: handshake, manyPeers: many, failures: found)
+    try encoder.encode(report).write(to: URL(fileURLWithPath: "out/benchmarks.json"))
+    for failure in found { print("FAILED: \(failure)") }
+    return found.isEmpty
 }
 
 do {

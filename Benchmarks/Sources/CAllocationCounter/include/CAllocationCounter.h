@@ -12,3 +12,11 @@ uint64_t mesh_monotonic_nanoseconds(void);
 
 /// CPU time of all threads of the process, in nanoseconds.
 uint64_t mesh_processor_nanoseconds(void);
+
+/// Instructions that `body` takes, found by running a copy of the process through it step by step (some microseconds
+/// each): the same on every run and under every load, but for what the processor's features select. 0 where ptrace(2) is
+/// not allowed. The calling process must have one thread, and is left as it was.
+uint64_t mesh_instruction_count(void (*_Nonnull body)(void *_Nullable), void *_Nullable context);
+
+/// Bytes of memory resident now.
+uint64_t mesh_resident_byte_count(void);
