@@ -10,7 +10,7 @@ final class DiscoveryRun: Sendable {
 
     /// Begins; `finished` is called once, unless `close` was called before. The sockets have the `mark` for policy routing.
     init(
-        servers: [Endpoint], localAddresses: Set<IPAddress>, mark: UInt32?, on eventLoop: any EventLoop,
+        servers: [Endpoint], localAddresses: Set<IPAddress>, mark: UInt32? = nil, on eventLoop: any EventLoop,
         finished: @escaping @Sendable (NATBehavior) -> Void
     ) throws(TransportError) {
         let made = DiscoveryRunCore(eventLoop, finished)

@@ -12,6 +12,8 @@ internal import Synchronization
 public enum NodeRunner {
     /// Runs until SIGTERM, SIGINT or `shadowmesh down`. Throws what keeps the node from starting, or from going on.
     public static func run(_ configuration: NodeConfiguration, identity: Identity) async throws {
+        // Reading the configuration is over: the peak would be the sum of this and what the start takes.
+        ProcessResources.forgetStartUpCode()
         let tokens = try TokenFile.read(for: configuration.relays)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let pool = NIOThreadPool(numberOfThreads: NodeDaemon.workThreadCount)

@@ -86,7 +86,7 @@ extension Node {
     /// Changes nothing, as `superframeRecordByteCountMax` and `hasKeptFrames`, and is `mutating` all the same: Swift copies a
     /// class's property for a call that only reads, and a node holds a hundred references. Each frame asks.
     public mutating func carriers(of peer: PeerIndex) -> (first: CarrierID?, second: CarrierID?) {
-        (peers[peer].carrier, peers[peer].copyCarrier)
+        peers[peer].carriers()
     }
 
     /// Whether frames are kept for any peer.

@@ -30,6 +30,13 @@ extension Peer {
         return second
     }
 
+    /// The carriers of records and of copies of frames; `mutating` so that the peer is asked where it is, and not copied.
+    mutating func carriers() -> (first: CarrierID?, second: CarrierID?) {
+        // Nearly always.
+        if let current = paths.current, paths.liveness?.suspicion == nil, isUsable(current) { return (current, nil) }
+        return (carrier, copyCarrier)
+    }
+
     /// Where kept frames go now: not by a path in doubt, nor a second time by one that has not failed.
     var keptCarrier: CarrierID? {
         guard !kept.isEmpty, let next = alternative ?? (paths.liveness?.suspicion == nil ? carrier : nil),

@@ -72,12 +72,12 @@ extension LabTests.OffloadTests {
             of: ["a", "b"], each: ["a": "datagrams: {mark: 7, dscp: copy}"], more: "mode: auto")
         defer { lab.close() }
         try waitPath(lab, "udp")
-        for (site, hook, what) in [
-            ("a", "output", "meta mark 7"), ("b", "input", "ip dscp ef"), ("a", "input", "ip dscp ef"),
-        ] {
+        let classes = ["ip dscp ef", "ip6 dscp ef"]
+        for (site, hook, what) in [("a", "output", ["meta mark 7"]), ("b", "input", classes), ("a", "input", classes)] {
+            let table = "inet seen\(hook)"
             let rules =
-                "nft 'add table ip seen\(hook); add chain ip seen\(hook) packets { type filter hook \(hook) priority 0; }; "
-                + "add rule ip seen\(hook) packets meta l4proto udp \(what) counter'"
+                "nft 'add table \(table); add chain \(table) packets { type filter hook \(hook) priority 0; }"
+                + what.map { "; add rule \(table) packets meta l4proto udp \($0) counter" }.joined() + "'"
             let added = try lab.run(site, rules)
             #expect(added.status == 0, "\(added.output)")
         }
@@ -89,9 +89,9 @@ extension LabTests.OffloadTests {
     }
 
     private func seen(_ lab: MeshLab, _ site: String, _ hook: String) throws -> Int {
-        let listed = try lab.run(site, "nft list table ip seen\(hook)").output
+        let listed = try lab.run(site, "nft list table inet seen\(hook)").output
         let words = listed.split(whereSeparator: \.isWhitespace)
-        return words.lastIndex(of: "packets").flatMap { Int(words[$0 + 1]) } ?? 0
+        return zip(words, words.dropFirst()).filter { $0.0 == "packets" }.compactMap { Int($0.1) }.reduce(0, +)
     }
 
     private func check(_ lab: MeshLab, from: String, to: String, at address: String) throws {
