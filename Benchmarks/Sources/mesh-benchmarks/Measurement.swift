@@ -10,8 +10,8 @@ struct Measurement: Codable {
     /// The median round; says something about this machine only.
     var nanosecondsPerOperation: Double
 
-    /// Operations that are stepped through for their instructions: a multiple of a superframe's segments.
-    private static let steppedCount = 88
+    /// Operations that are stepped through for their instructions: those of one superframe, since a step takes some 10 us.
+    private static let steppedCount = 44
 
     /// Has `round` do `operationCount` operations a few times after a warm-up; `prepare` is not measured. Both are told
     /// how many.
