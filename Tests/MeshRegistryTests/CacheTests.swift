@@ -63,13 +63,19 @@ import Testing
         }
     }
 
-    @Test func whatCannotBeAFileIsRefusedWithItsName() {
-        for path in ["/nonexistent/registry.sqlite", FileManager.default.temporaryDirectory.path] {
+    @Test func whatCannotBeAFileIsRefusedWithItsNameAndLeftAsItIs() throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "\(UUID())").path
+        let mode: [FileAttributeKey: Any] = [.posixPermissions: 0o750]
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: false, attributes: mode)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        for path in ["/nonexistent/registry.sqlite", directory] {
             do throws(CacheProblem) {
                 _ = try DirectoryCache(path: path)
                 Issue.record("it is taken")
             } catch { #expect("\(error)".contains(path)) }
         }
+        #expect(try FileManager.default.attributesOfItem(atPath: directory)[.posixPermissions] as? Int == 0o750)
     }
 
     @Test(arguments: [

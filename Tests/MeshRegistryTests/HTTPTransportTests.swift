@@ -59,20 +59,26 @@ import Testing
     }
 }
 
-/// Writes when something came.
+/// Writes when something came, and more when that is written if it is endless.
 private final class Answering: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private let answer: String
     private let isEndless: Bool
+    private var hasAnswered = false
 
     init(_ answer: String, isEndless: Bool) {
         self.answer = answer
         self.isEndless = isEndless
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) { write(context) }
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // A request may come in pieces, and has one answer.
+        guard !hasAnswered else { return }
+        hasAnswered = true
+        write(context)
+    }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if isEndless, context.channel.isWritable { write(context) }

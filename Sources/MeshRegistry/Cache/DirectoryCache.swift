@@ -72,7 +72,7 @@ public struct DirectoryCache: Sendable {
         return database
     }
 
-    /// Makes the file where there is none; nobody but its owner has to do with it.
+    /// Makes the file where there is none; nobody but its owner has to do with it. Throws when something else is there.
     private static func protect(_ path: String) throws {
         let attributes: [FileAttributeKey: Any] = [.posixPermissions: 0o600]
         if !FileManager.default.fileExists(atPath: path) {
@@ -80,6 +80,9 @@ public struct DirectoryCache: Sendable {
                 throw CocoaError(.fileWriteUnknown)
             }
         }
+        // A directory keeps its mode, and what a link leads to.
+        let found = try FileManager.default.attributesOfItem(atPath: path)[.type] as? FileAttributeType
+        guard found == .typeRegular else { throw CocoaError(.fileReadUnknown) }
         // Where it is another user's, SQLite says whether it can be used.
         try? FileManager.default.setAttributes(attributes, ofItemAtPath: path)
     }
