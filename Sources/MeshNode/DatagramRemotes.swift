@@ -10,8 +10,8 @@ struct DatagramRemotes {
     /// Those to which nothing may be sent.
     private(set) var refused: Set<Endpoint> = []
 
-    /// The addresses known.
-    var endpoints: [Endpoint] { Array(verdicts.keys) }
+    /// Those to which datagrams may go. Others would be dropped for others' sake: a peer may name any address.
+    var endpoints: [Endpoint] { verdicts.filter(\.value).map(\.key) }
 
     /// What was found of an address; `nil`: it is not known.
     func verdict(_ endpoint: Endpoint) -> Bool? { verdicts[endpoint] }
@@ -19,10 +19,10 @@ struct DatagramRemotes {
     /// Whether nothing may be sent to an address.
     mutating func isRefused(_ endpoint: Endpoint) -> Bool { !refused.isEmpty && refused.contains(endpoint) }
 
-    /// Keeps what was found of an address. Returns whether it is a new one.
+    /// Keeps what was found of an address. Returns whether that is new.
     mutating func note(_ endpoint: Endpoint, isAllowed: Bool) -> Bool {
         if verdicts.count >= Self.endpointsMax, verdicts[endpoint] == nil { (verdicts, refused) = ([:], []) }
         if isAllowed { refused.remove(endpoint) } else { refused.insert(endpoint) }
-        return verdicts.updateValue(isAllowed, forKey: endpoint) == nil
+        return verdicts.updateValue(isAllowed, forKey: endpoint) != isAllowed
     }
 }

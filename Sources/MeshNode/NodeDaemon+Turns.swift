@@ -95,8 +95,14 @@ extension NodeDaemon {
         if isArmDue { arm(at: now) }
     }
 
+    /// Longest message of a STUN service that is looked at: what an Ethernet carries whole; they have about a hundred bytes.
+    private static let stunByteCountMax = 1_500
+
     private func passOn(_ datagram: RawSpan, from sender: Endpoint) {
-        guard let port = datagrams?.port else { return }
+        // The event loop has nothing to do for those who were not asked, and may be many.
+        guard let port = datagrams?.port, datagrams?.servers.contains(sender) == true,
+            datagram.byteCount <= Self.stunByteCountMax
+        else { return }
         let bytes = datagram.copy(0..<datagram.byteCount)
         eventLoop.execute { port.receivedElsewhere(bytes, from: sender) }
     }
