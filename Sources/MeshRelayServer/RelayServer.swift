@@ -92,6 +92,13 @@ public actor RelayServer {
             stun = try await StunServer.listen(on: addresses, eventLoop: eventLoop).get()
         }
         startTimers()
+        if server?.hasSystemCongestionControl == true {
+            logger.warning(
+                """
+                TCP's congestion control is this host's: if that is bbr, each connection pauses 0.2 s every 10 s; to allow \
+                another: sysctl net.ipv4.tcp_allowed_congestion_control="reno cubic bbr"
+                """)
+        }
         logger.notice(
             "relay is listening",
             metadata: ["id": "\(identity.id)", "address": "\(server?.endpoints.first.map(\.description) ?? "")"])

@@ -174,7 +174,7 @@ struct VectorPathTests {
         }
         let generation = UInt8(try step["generation"].number)
         let content = FrameOrder.Content(kind: .frame, bytes: [UInt8(counter)])
-        if order.mayDeliver(generation: generation) { return content.bytes + order.advance().flatMap(\.bytes) }
+        if order.mayDeliver(generation: generation, at: now) { return content.bytes + order.advance().flatMap(\.bytes) }
         order.hold(content, generation: generation, counter: counter, at: now)
         return order.advance().flatMap(\.bytes)
     }

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import MeshBase
 import MeshTransport
@@ -34,6 +35,29 @@ import Testing
         // SAFETY: the kernel writes at most the four bytes of a local variable.
         let result = unsafe getsockopt(number, CInt(IPPROTO_TCP), name, &value, &byteCount)
         return result == 0 ? value : nil
+    }
+
+    /// The congestion control of a socket.
+    private func congestionControl(of number: CInt) -> String? {
+        var name = [UInt8](repeating: 0, count: 16)
+        var byteCount = socklen_t(name.count)
+        // SAFETY: the kernel writes at most the bytes of a local array. linux/tcp.h: TCP_CONGESTION is 13.
+        let result = unsafe getsockopt(number, CInt(IPPROTO_TCP), 13, &name, &byteCount)
+        return result == 0 ? String(decoding: name.prefix { $0 != 0 }, as: UTF8.self) : nil
+    }
+
+    @Test func bothEndsUseCubicWhereTheyMay() async throws {
+        let allowed = try String(contentsOfFile: "/proc/sys/net/ipv4/tcp_allowed_congestion_control", encoding: .utf8)
+        try await withLab { lab in
+            let client = try await lab.connect(Recorder())
+            let server = try await lab.recorder.connection()
+            for connection in [client, server] {
+                let number = try #require(socket(from: connection.localEndpoint, to: connection.remoteEndpoint))
+                let name = try #require(congestionControl(of: number))
+                // Root may choose what is not allowed to others.
+                #expect(name == "cubic" || geteuid() != 0 && !allowed.contains("cubic"), "\(name)")
+            }
+        }
     }
 
     @Test func bothEndsHoldBackWhatTheKernelHasNotSent() async throws {

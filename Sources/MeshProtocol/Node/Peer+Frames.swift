@@ -10,7 +10,7 @@ extension Peer {
         _ content: RawSpan, kind: ContentKind, header: RecordHeader, place: Int, context: inout PeerContext,
         at now: Instant
     ) throws(RecordRefusal) -> Bool {
-        if sessions[place].order.mayDeliver(generation: header.pathGeneration) {
+        if sessions[place].order.mayDeliver(generation: header.pathGeneration, at: now) {
             let isSlice = kind == .frameSlice
             // Most of the time the peer is not about to leave a path.
             if !isSlice, !sessions[place].order.hasEnds { return true }
@@ -30,7 +30,7 @@ extension Peer {
         guard context.hold(held.bytes) else {
             deliver(
                 sessions[place].order.skip(to: header.pathGeneration), place: place, context: &context, at: now)
-            _ = sessions[place].order.mayDeliver(generation: header.pathGeneration)
+            _ = sessions[place].order.mayDeliver(generation: header.pathGeneration, at: now)
             if kind == .frameSlice {
                 try join(content, place: place, context: &context, at: now)
             } else {

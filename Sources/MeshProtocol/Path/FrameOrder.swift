@@ -15,6 +15,9 @@ package import MeshWire
 package struct FrameOrder: Sendable {
     /// Shorter waits would give up on a path that is only a little slower (DESIGN section 7).
     static let waitNanosecondsMin: UInt64 = 250_000_000
+    /// A path that still brings frames is waited for longer: what a busy relay connection has queued comes late, but in
+    /// order. No longer than a relay keeps a frame.
+    static let waitNanosecondsMax: UInt64 = 1_000_000_000
     /// Added to each held frame's size: what keeping it costs, so that tiny frames cannot cost many times the limit.
     static let heldFrameOverheadByteCount = 64
     /// ENDs of generations that have not come yet; a sender that moves this often within one wait is broken.
@@ -41,6 +44,8 @@ package struct FrameOrder: Sendable {
     /// The generation whose frames are delivered now.
     private(set) var generation: UInt8 = 0
     private var frameCount: UInt64 = 0
+    /// When the last frame of the generation came.
+    private var broughtAt = Instant.zero
     private var held: [Held] = []
     private var ends: [UInt8: UInt64] = [:]
     /// Frames that came after their generation was over.
@@ -57,9 +62,12 @@ package struct FrameOrder: Sendable {
     var hasEnds: Bool { !ends.isEmpty }
 
     /// Whether a frame may be delivered at once; otherwise it is to be held.
-    package mutating func mayDeliver(generation other: UInt8) -> Bool {
+    package mutating func mayDeliver(generation other: UInt8, at now: Instant) -> Bool {
         let ahead = distance(other)
-        if ahead == 0 { frameCount += 1 }
+        if ahead == 0 {
+            frameCount += 1
+            broughtAt = now
+        }
         if ahead < 0 { lateCount += 1 }
         return ahead <= 0
     }
@@ -113,9 +121,14 @@ package struct FrameOrder: Sendable {
         return held.sorted { $0.counter < $1.counter }.map(\.content)
     }
 
-    /// When to call `timedOut`.
+    /// When to call `timedOut`: when the generation has brought no frame for `waitNanoseconds`.
     func deadline(waitNanoseconds: UInt64) -> Instant? {
-        held.map(\.heldAt).min()?.advanced(nanoseconds: max(waitNanoseconds, Self.waitNanosecondsMin))
+        // Frames are held in the order in which they come.
+        guard let first = held.first?.heldAt else { return nil }
+        let wait = max(waitNanoseconds, Self.waitNanosecondsMin)
+        return min(
+            max(first, broughtAt).advanced(nanoseconds: wait),
+            first.advanced(nanoseconds: max(wait, Self.waitNanosecondsMax)))
     }
 
     /// Whether nothing is held.

@@ -168,6 +168,8 @@ public final class SimultaneousOpen {
     private func prepare(_ channel: any Channel, _ place: Int) throws {
         guard !isStopped else { throw ChannelError.ioOnClosedChannel }
         channels[place] = channel
+        // Where it is refused, the system's own way is taken.
+        _ = SocketOptions.chooseCongestionControl(of: channel)
         let target = options.targets[place]
         let pipeline = channel.pipeline.syncOperations
         if !target.isListener { try pipeline.addHandler(LocalPortBinder(port: options.localPort)) }

@@ -118,6 +118,8 @@ private final class ConnectAttempt {
     }
 
     private func prepare(_ channel: any Channel, localPort: UInt16?) throws {
+        // Where it is refused, the system's own way is taken.
+        _ = SocketOptions.chooseCongestionControl(of: channel)
         let socketEnd = SocketEndHandler()
         let handshake = ClientHandshakeHandler(
             url: url, limits: options.limits, handlers: handlers, socketEnd: socketEnd, deadline: deadline,

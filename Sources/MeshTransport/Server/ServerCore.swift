@@ -11,6 +11,7 @@ final class ServerCore {
     let http: @Sendable (_ method: String, _ path: String) -> HTTPAnswer
     var tls: NIOSSLContext
     var counters = WebSocketCounters()
+    var hasSystemCongestionControl = false
     private var halfOpen: StrangerTable
     private var handshakes: [UInt64: ServerHandshakeHandler] = [:]
     private var lastID: UInt64 = 0

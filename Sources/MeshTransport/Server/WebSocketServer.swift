@@ -83,6 +83,12 @@ public final class WebSocketServer: Sendable {
         var bootstrap = ServerBootstrap(group: eventLoop)
             .serverChannelOption(.backlog, value: limits.backlogMax)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .serverChannelInitializer { channel in
+                // What is accepted inherits it.
+                SocketOptions.chooseCongestionControl(of: channel).flatMapErrorThrowing { _ in
+                    core.value.hasSystemCongestionControl = true
+                }
+            }
             .childChannelOption(
                 .writeBufferWaterMark,
                 value: .init(low: limits.connection.bufferedByteCountLow, high: limits.connection.bufferedByteCountHigh)
@@ -117,6 +123,9 @@ public final class WebSocketServer: Sendable {
 
     /// How many connections are between TCP accept and WebSocket or answer; on ``eventLoop`` only.
     public var halfOpenCount: Int { core.value.halfOpenCount }
+
+    /// Whether connections use the system's congestion control, for CUBIC was refused; on ``eventLoop`` only.
+    public var hasSystemCongestionControl: Bool { core.value.hasSystemCongestionControl }
 
     /// Presents another certificate from the next connection on; on ``eventLoop`` only. Connections stay as they are.
     public func replaceTLS(_ material: TLSMaterial) { core.value.tls = material.context }
