@@ -70,6 +70,10 @@ public final class PacketLoop: Sendable {
         }
     }
 
+    /// The least that the scheduler grants. A turn takes no longer, and a ping must not wait until those who fill the tunnel
+    /// have used up theirs, of 3 ms each.
+    private static let sliceNanoseconds: UInt64 = 100_000
+
     private let shared: Shared
     private let thread: Mutex<OSThread?>
 
@@ -89,6 +93,8 @@ public final class PacketLoop: Sendable {
         self.shared = shared
         thread = Mutex(
             try OSThread(name: "packet-loop") {
+                // Where it is refused, the loop waits as others do.
+                try? OSThread.setSlice(nanoseconds: Self.sliceNanoseconds)
                 do throws(SystemCallError) {
                     var loop = try Turns(shared: shared, buffers: buffers)
                     onEnd(loop.run(onTurn))

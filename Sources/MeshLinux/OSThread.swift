@@ -57,6 +57,12 @@ public struct OSThread: ~Copyable, Sendable {
         _ = try checked(cmesh_thread_set_timer_slack(nanoseconds), "prctl PR_SET_TIMERSLACK")
     }
 
+    /// Has the scheduler prefer short stretches of the calling thread, of 100,000 ns or more, over none for long: it gets
+    /// no more time, but sooner (sched_setattr(2), sched_runtime; since Linux 6.12).
+    public static func setSlice(nanoseconds: UInt64) throws(SystemCallError) {
+        _ = try checked(cmesh_thread_set_slice(nanoseconds), "sched_setattr")
+    }
+
     private static func main(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
         guard let argument = unsafe argument else { return nil }
         // SAFETY: the argument is the box retained for this thread.

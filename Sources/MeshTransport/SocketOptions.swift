@@ -28,7 +28,9 @@ enum SocketOptions {
     /// BBR, the default of many servers, sends next to nothing for 200 ms every 10 s (ProbeRTT): longer than the queues of a
     /// busy path last, and than a peer waits for what was sent before a move.
     static func chooseCongestionControl(of channel: any Channel) -> EventLoopFuture<Void> {
-        guard let socket = channel as? any SocketOptionProvider else { return channel.eventLoop.makeSucceededVoidFuture() }
+        guard let socket = channel as? any SocketOptionProvider else {
+            return channel.eventLoop.makeSucceededVoidFuture()
+        }
         // The name, as tcp(7) wants it.
         let cubic: (UInt8, UInt8, UInt8, UInt8, UInt8) = (0x63, 0x75, 0x62, 0x69, 0x63)
         return socket.unsafeSetSocketOption(level: .tcp, name: tcpCongestion, value: cubic)

@@ -27,6 +27,17 @@ import Testing
         #expect(name.withLock { $0 } == "a-name-longer-t\n")
     }
 
+    @Test func aThreadMayAskForShortSlices() throws {
+        let failure = Mutex<SystemCallError?>(nil)
+        let thread = try OSThread(name: "short-slices") {
+            do throws(SystemCallError) { try OSThread.setSlice(nanoseconds: 100_000) } catch {
+                failure.withLock { $0 = error }
+            }
+        }
+        thread.join()
+        #expect(failure.withLock { $0 } == nil)
+    }
+
     @Test func aRaisedFlagEndsTheWaitUntilItIsLowered() throws {
         let event = try EventDescriptor()
         var epoll = try Epoll()

@@ -1,5 +1,6 @@
 import MeshBase
 import MeshProtocol
+import MeshWire
 import Testing
 
 @Suite("The order of frames whose sender moves")

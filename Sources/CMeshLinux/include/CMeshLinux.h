@@ -190,6 +190,9 @@ int cmesh_signals_block_all(void *_Nonnull former_mask, size_t mask_byte_count);
 int cmesh_signals_restore(const void *_Nonnull former_mask, size_t mask_byte_count);
 /// The calling thread's timers end at most this late.
 int cmesh_thread_set_timer_slack(unsigned long nanoseconds);
+/// Has the scheduler let the calling thread run for so long at a stretch; whoever asks for less comes sooner (sched_setattr(2),
+/// sched_runtime of SCHED_OTHER, since Linux 6.12; earlier ones take no notice of it).
+int cmesh_thread_set_slice(unsigned long long nanoseconds);
 /// Moves the calling thread into a new network namespace.
 int cmesh_network_namespace_unshare(void);
 /// Moves the calling thread into the network namespace at `path` (as under /run/netns).
