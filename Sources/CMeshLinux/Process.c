@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -89,22 +90,25 @@ const char *cmesh_error_name(int error) {
     return name ? name : "unknown errno";
 }
 
-// The first object is the program; the rest are libraries, which others have mapped as well.
-static int forget_text(struct dl_phdr_info *object, size_t size, void *result) {
+// Segments that nothing writes to: the loader's relocations are in writable ones. Objects without a path, but for the program,
+// which is the first and has an empty name, are the kernel's.
+static int forget_file(struct dl_phdr_info *object, size_t size, void *result) {
     (void)size;
+    if (object->dlpi_name[0] != 0 && object->dlpi_name[0] != '/') return 0;
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     for (int index = 0; index < object->dlpi_phnum; index++) {
         const ElfW(Phdr) *segment = &object->dlpi_phdr[index];
-        if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X) || segment->p_flags & PF_W) continue;
+        if (segment->p_type != PT_LOAD || segment->p_flags & PF_W) continue;
         uintptr_t start = (object->dlpi_addr + segment->p_vaddr) & ~(page - 1);
         uintptr_t end = object->dlpi_addr + segment->p_vaddr + segment->p_filesz;
         if (madvise((void *)start, end - start, MADV_DONTNEED) < 0) *(int *)result = -errno;
     }
-    return 1;
+    return 0;
 }
 
-int cmesh_process_forget_text(void) {
+int cmesh_process_forget_set_up(void) {
     int result = 0;
-    dl_iterate_phdr(forget_text, &result);
+    malloc_trim(0);
+    dl_iterate_phdr(forget_file, &result);
     return result;
 }

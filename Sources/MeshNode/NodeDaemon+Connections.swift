@@ -49,6 +49,7 @@ extension NodeDaemon {
 
     func connected(_ connection: WebSocketConnection, toRelay relay: Int) {
         guard !isStopping, connection.isOpen else { return connection.close() }
+        setUpMemory.used(at: BootClock.now())
         relayConnections[relay] = connection.id
         sources[connection.id] = .relay(relay)
         outboxes[connection.id] = Outbox(connection: connection, isRelay: true)
@@ -80,6 +81,7 @@ extension NodeDaemon {
 
     func opened(_ connection: WebSocketConnection, peer: PeerIndex?) {
         guard !isStopping, connection.isOpen else { return connection.close() }
+        setUpMemory.used(at: BootClock.now())
         sources[connection.id] = .direct
         outboxes[connection.id] = Outbox(connection: connection, isRelay: false)
         drive { node, now, actions in

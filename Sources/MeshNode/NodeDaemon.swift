@@ -94,6 +94,7 @@ public actor NodeDaemon {
     var timerAt = Instant(nanoseconds: .max)
     var isStopping = false
     var lastUnknownLogAt: Instant?
+    var setUpMemory = SetUpMemory()
     var datagrams: DatagramState?
     /// Further UDP sockets, which open ways through address translators.
     var furtherSockets = FurtherSockets()
@@ -204,6 +205,7 @@ public actor NodeDaemon {
         expirePings(at: now)
         settlePathWaits(at: now)
         flush()
+        if setUpMemory.takeIsDue(at: now) { pool.submit { _ in ProcessResources.forgetSetUp() } }
         arm(at: now)
     }
 
@@ -306,6 +308,7 @@ public actor NodeDaemon {
             return (result, ProcessResources.threadProcessorTimeNanoseconds() - start)
         }.whenSuccess { result, nanoseconds in
             self.enter { daemon in
+                daemon.setUpMemory.used(at: BootClock.now())
                 daemon.drive { node, now, actions in
                     node.performed(ticket, result, processorNanoseconds: nanoseconds, at: now, actions: &actions)
                 }

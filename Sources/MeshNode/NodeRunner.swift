@@ -13,7 +13,7 @@ public enum NodeRunner {
     /// Runs until SIGTERM, SIGINT or `shadowmesh down`. Throws what keeps the node from starting, or from going on.
     public static func run(_ configuration: NodeConfiguration, identity: Identity) async throws {
         // Reading the configuration is over: the peak would be the sum of this and what the start takes.
-        ProcessResources.forgetStartUpCode()
+        ProcessResources.forgetSetUp()
         let tokens = try TokenFile.read(for: configuration.relays)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let pool = NIOThreadPool(numberOfThreads: NodeDaemon.workThreadCount)
@@ -42,7 +42,7 @@ public enum NodeRunner {
             defer { lookUp?.cancel() }
             let notifier = SystemdNotifier.fromEnvironment()
             try? notifier.notify(.ready)
-            ProcessResources.forgetStartUpCode()
+            ProcessResources.forgetSetUp()
             let failure = await stops.first { _ in true } ?? nil
             try? notifier.notify(.stopping)
             await daemon.stop()

@@ -6,7 +6,10 @@ internal import NIOCore
 /// The connection of a relay or a peer, with the message that is being filled for it.
 struct Outbox {
     /// A message grows no longer than this before the next is begun: the relay's and the peer's buffers stay small.
-    private static let messageByteCountMax = 64 * 1024
+    ///
+    /// 256 bytes less than 64 KiB: with what WebSocket and TLS add to it (14 bytes, and 22 for each 16 KiB) it fits a buffer of
+    /// that size. Buffers are powers of two.
+    private static let messageByteCountMax = 64 * 1024 - 256
     /// 20 ms of 400 Mbit/s: more would only be latency. What does not fit is dropped here, early.
     private static let bufferedByteCountMax = 1 << 20
     /// Control that data does not crowd out: the answers to a thousand pings, and a window of the control stream.
@@ -94,7 +97,10 @@ struct Outbox {
         let messages = full
         full = []
         fullByteCount = 0
-        for message in messages { connection.send(message) }
-        connection.flush()
+        // Each on its own: TLS encrypts what is flushed into one buffer, and makes all later ones as large as the largest was.
+        for message in messages {
+            connection.send(message)
+            connection.flush()
+        }
     }
 }

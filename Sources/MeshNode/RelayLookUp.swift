@@ -20,7 +20,7 @@ struct RelayLookUp: Sendable {
         await client.run { snapshot in
             await daemon.use(snapshot.directory)
             // What reads the registry is not used again for minutes.
-            if !snapshot.isStale { ProcessResources.forgetStartUpCode() }
+            if !snapshot.isStale { ProcessResources.forgetSetUp() }
         }
     }
 }

@@ -16,6 +16,8 @@ public enum RelayRunner {
         _ configuration: RelayConfiguration, identity: Identity,
         reload: @escaping @Sendable () throws -> RelayConfiguration
     ) async throws {
+        // Reading the configuration is over: the peak would be the sum of this and what the start takes.
+        ProcessResources.forgetSetUp()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let pool = NIOThreadPool(numberOfThreads: RelayServer.workThreadCount)
         pool.start()
@@ -39,7 +41,7 @@ public enum RelayRunner {
         }
         let notifier = SystemdNotifier.fromEnvironment()
         try? notifier.notify(.ready)
-        ProcessResources.forgetStartUpCode()
+        ProcessResources.forgetSetUp()
         for await _ in stops { break }
         beats?.cancel()
         try? notifier.notify(.stopping)

@@ -72,6 +72,14 @@ import Testing
         #expect(value != 0)
     }
 
+    @Test func whatRanBeforeTheMemoryOfSetUpWasGivenBackStillRuns() {
+        let text = (0..<1_000).map { "\($0)" }.joined()
+        let before = ProcessResources.residentByteCount()
+        ProcessResources.forgetSetUp()
+        #expect(ProcessResources.residentByteCount() < before)
+        #expect((0..<1_000).map { "\($0)" }.joined() == text)
+    }
+
     @Test(arguments: [false, true])
     func systemdIsToldTheStates(isAbstract: Bool) throws {
         let directory = TestDirectory()

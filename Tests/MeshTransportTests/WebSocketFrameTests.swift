@@ -54,6 +54,16 @@ import Testing
         }
     }
 
+    @Test func aStreamWhosePiecesNeverEndWithAFrameTakesNoMoreMemoryThanAFewFrames() {
+        let frame = Self.frame([UInt8](repeating: 1, count: 10_000), key: 7)
+        let (half, pieceCount) = (frame.count / 2, 500)
+        let piece = Array(frame[half...]) + Array(frame[..<half])
+        let (frames, violation) = read([Array(frame[..<half])] + [[UInt8]](repeating: piece, count: pieceCount))
+        #expect(violation == nil)
+        #expect(frames.count == pieceCount)
+        #expect(frames.allSatisfy { $0.payload.storageCapacity <= 65_536 })
+    }
+
     @Test func framesBeforeAViolationAreStillDelivered() {
         let (frames, violation) = read([Self.hello + Self.hello + [0x81, 0x80]])
         #expect(frames.count == 2)

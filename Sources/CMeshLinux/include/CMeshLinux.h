@@ -201,8 +201,9 @@ int cmesh_network_namespace_enter(const char *_Nonnull path);
 int cmesh_mount_namespace_unshare(void);
 /// Leaves the calling thread with the capabilities whose bits are set, of the first 32.
 int cmesh_capabilities_keep(uint32_t capabilities);
-/// Unmaps the program's code; what runs is read from its file again (madvise(2), MADV_DONTNEED).
-int cmesh_process_forget_text(void);
+/// Unmaps the code and constants of the program and its libraries, which are read from their files again where they are used
+/// (madvise(2), MADV_DONTNEED), and gives freed memory back (malloc_trim(3)).
+int cmesh_process_forget_set_up(void);
 /// Nanoseconds of a clock of clock_gettime(2).
 int64_t cmesh_clock(int clock);
 /// The words of an errno ("No such file or directory"); never NULL.

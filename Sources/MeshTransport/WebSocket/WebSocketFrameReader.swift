@@ -32,7 +32,13 @@ package struct WebSocketFrameReader {
     /// Returns the violation that ends the stream, if any; the frames before it are appended all the same. Payloads
     /// share the storage of `bytes`: nothing is copied while the stream's pieces end where frames end.
     package mutating func read(_ bytes: consuming ByteBuffer, into frames: inout [Frame]) -> WebSocketViolation? {
-        if pending.readableBytes == 0 { pending = bytes } else { pending.writeBuffer(&bytes) }
+        if pending.readableBytes == 0 {
+            pending = bytes
+        } else {
+            // A stream whose pieces never end where a frame ends would else keep all that was read of it.
+            if pending.writableBytes < bytes.readableBytes { pending.discardReadBytes() }
+            pending.writeBuffer(&bytes)
+        }
         let violation = findFrames()
         guard let last = places.last else { return violation }
         for place in places {
@@ -63,7 +69,10 @@ package struct WebSocketFrameReader {
             let missing = payloadOffset + header.payloadByteCount - pending.readableBytes
             guard missing <= 0 else {
                 // What is reserved is bounded by the limit that the header was checked against.
-                if places.isEmpty { pending.reserveCapacity(minimumWritableBytes: missing) }
+                if places.isEmpty {
+                    if pending.writableBytes < missing { pending.discardReadBytes() }
+                    pending.reserveCapacity(minimumWritableBytes: missing)
+                }
                 return nil
             }
             if let key = header.maskingKey, header.payloadByteCount > 0 {

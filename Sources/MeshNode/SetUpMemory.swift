@@ -1,0 +1,24 @@
+internal import MeshBase
+
+/// When the memory of what set up sessions and connections is given back: once they are set up, and not again and again.
+struct SetUpMemory {
+    /// What follows the last step at once, as the first records and path probes, is over by then.
+    private static let quietMilliseconds: UInt64 = 1_000
+    /// Code that is used again has to be mapped again, which takes about a millisecond.
+    private static let intervalMilliseconds: UInt64 = 10_000
+
+    private var usedAt: Instant?
+    private var forgottenAt: Instant?
+
+    /// Notes that a handshake was worked on or a connection set up.
+    mutating func used(at now: Instant) { usedAt = now }
+
+    /// Whether it is time; then it is not again before there was more.
+    mutating func takeIsDue(at now: Instant) -> Bool {
+        guard let usedAt, now.milliseconds(since: usedAt) >= Self.quietMilliseconds else { return false }
+        if let forgottenAt, now.milliseconds(since: forgottenAt) < Self.intervalMilliseconds { return false }
+        self.usedAt = nil
+        forgottenAt = now
+        return true
+    }
+}
