@@ -152,6 +152,7 @@ let package = Package(
             name: "shadowmesh-fuzz",
             dependencies: ["MeshFuzz", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Fuzz/Runner"),
+        .target(name: "MeshTestSupport", path: "Tests/MeshTestSupport"),
         .testTarget(name: "FuzzTests", dependencies: ["MeshFuzz"]),
         .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
         .testTarget(
@@ -171,8 +172,8 @@ let package = Package(
         .testTarget(
             name: "MeshLabTests",
             dependencies: [
-                "MeshBase", "MeshControl", "MeshCrypto", "MeshDataPlane", "MeshLinux", "MeshProtocol", "MeshTransport",
-                "MeshWire", "shadowmesh", "shadowmesh-wan",
+                "MeshBase", "MeshControl", "MeshCrypto", "MeshDataPlane", "MeshLinux", "MeshProtocol",
+                "MeshTestSupport", "MeshTransport", "MeshWire", "shadowmesh", "shadowmesh-wan",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),

@@ -2,6 +2,7 @@
 
     payloads.py serve ADDRESS              answers until SIGTERM
     payloads.py check ADDRESS [BYTES]      TCP both ways; UDP both ways, small, full and in packets that the kernel cuts
+    payloads.py tcp ADDRESS BYTES          only TCP, both ways
 
 The check prints what it found and ends with 0 when nothing was wrong. A few datagrams may get lost, none may be altered.
 """
@@ -40,8 +41,12 @@ def is_intact(data):
     return len(data) < 6 or data == datagram(*struct.unpack(">IH", data[:6])) and struct.unpack(">H", data[4:6])[0] == len(data)
 
 
+def family(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 def serve_tcp(address):
-    listener = socket.create_server((address, PORT))
+    listener = socket.create_server((address, PORT), family=family(address))
     while True:
         channel, _ = listener.accept()
         with channel:
@@ -56,7 +61,7 @@ def serve_tcp(address):
 
 def serve_udp(address):
     """Sends every datagram back, those that are altered as one byte."""
-    channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    channel = socket.socket(family(address), socket.SOCK_DGRAM)
     channel.bind((address, PORT))
     while True:
         data, sender = channel.recvfrom(1 << 16)
@@ -80,7 +85,7 @@ def check_tcp(address, count):
 def check_udp(address, sends, segment):
     """`sends`: payloads; with `segment` the kernel cuts each into datagrams of so many bytes."""
     expected = sum(1 if not segment else -(-len(payload) // segment) for payload in sends)
-    channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    channel = socket.socket(family(address), socket.SOCK_DGRAM)
     channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     channel.settimeout(1)
     channel.connect((address, PORT))
@@ -110,6 +115,12 @@ def check_udp(address, sends, segment):
     return faults
 
 
+def tell(faults):
+    for fault in faults:
+        print(fault)
+    return 1 if faults else 0
+
+
 def check(address, count):
     faults = check_tcp(address, count)
     for size in SIZES:
@@ -117,15 +128,14 @@ def check(address, count):
     packets = [
         b"".join(datagram(40 * number + part, SEGMENT_BYTES) for part in range(40)) + datagram(number, 500)
         for number in range(20)]
-    faults += check_udp(address, packets, SEGMENT_BYTES)
-    for fault in faults:
-        print(fault)
-    return 1 if faults else 0
+    return tell(faults + check_udp(address, packets, SEGMENT_BYTES))
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         threading.Thread(target=serve_udp, args=(sys.argv[2],), daemon=True).start()
         serve_tcp(sys.argv[2])
+    elif sys.argv[1] == "tcp":
+        sys.exit(tell(check_tcp(sys.argv[2], int(sys.argv[3]))))
     else:
         sys.exit(check(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 8 << 20))

@@ -76,6 +76,9 @@ struct Emulator: ~Copyable {
                 let device = ports[site]
                 if !slots.withPacket(slot, { device.device.write($0) }) { network.count(.notTaken) }
                 slots.give(slot)
+            case .deliverCopy(let slot, let site):
+                let device = ports[site]
+                if !slots.withPacket(slot, { device.device.write($0) }) { network.count(.notTaken) }
             }
         }
     }

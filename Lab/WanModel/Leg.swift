@@ -10,6 +10,8 @@ public struct Leg: Sendable {
         public var jitterNanoseconds: UInt64 = 0
         /// Packets lost of a million, each by its own throw.
         public var lossPartsPerMillion: UInt64 = 0
+        /// Packets of a million that arrive twice, each by its own throw; the second with a jitter of its own.
+        public var duplicatePartsPerMillion: UInt64 = 0
         /// Bits per second, IP header and up; 0: no limit.
         public var bitsPerSecond: UInt64 = 0
         /// Bytes that wait for the line at most; a packet more is dropped. 1 MiB: 80 ms at 100 Mbit/s.
@@ -29,6 +31,8 @@ public struct Leg: Sendable {
         public var droppedLoss: UInt64 = 0
         /// Packets dropped because the queue was full.
         public var droppedQueue: UInt64 = 0
+        /// Packets that are to arrive twice.
+        public var duplicated: UInt64 = 0
     }
 
     /// What the line does; may change at any time.
@@ -58,6 +62,14 @@ public struct Leg: Sendable {
         counters.packetCount += 1
         counters.byteCount += UInt64(byteCount)
         return freeAt
+    }
+
+    /// Whether a packet that was accepted is to arrive twice.
+    mutating func duplicates(random: inout SeededGenerator) -> Bool {
+        let share = settings.duplicatePartsPerMillion
+        guard share > 0, random.below(1_000_000) < share else { return false }
+        counters.duplicated += 1
+        return true
     }
 
     /// This packet's share of the jitter: 0...2 times it, the middle being no change.

@@ -12,6 +12,8 @@ struct Schedule: Sendable {
         let destination: UInt16
         /// Whether the destination's own line lies behind the packet.
         var hasPassedDownLeg: Bool
+        /// Whether the packet arrives once more after this.
+        var arrivesTwice: Bool
 
         func isBefore(_ other: Entry) -> Bool { (due, order) < (other.due, other.order) }
     }

@@ -4,7 +4,7 @@ public import MeshBase
 ///
 ///     seed NUMBER                                              (first line only)
 ///     site NAME netns PATH device NAME [mtu BYTES] prefix CIDR [prefix CIDR ...]   (configuration only)
-///     leg SITE [up|down] [delay TIME] [jitter TIME] [loss PERCENT] [rate RATE] [queue SIZE]
+///     leg SITE [up|down] [delay TIME] [jitter TIME] [loss PERCENT] [duplicate PERCENT] [rate RATE] [queue SIZE]
 ///     pair SITE SITE delay TIME|legs                           one way, both directions; legs: theirs again
 ///     cut SITE SITE          heal SITE SITE
 ///     block udp SITE SITE    unblock udp SITE SITE
@@ -38,6 +38,8 @@ public enum WanCommand: Equatable, Sendable {
         public var jitterNanoseconds: UInt64?
         /// Packets lost of a million.
         public var lossPartsPerMillion: UInt64?
+        /// Packets of a million that arrive twice.
+        public var duplicatePartsPerMillion: UInt64?
         /// Bits per second; 0: no limit.
         public var bitsPerSecond: UInt64?
         /// Bytes that wait at most.
@@ -132,9 +134,11 @@ public enum WanCommand: Equatable, Sendable {
             case "delay": change.delayNanoseconds = try WanUnits.time(value)
             case "jitter": change.jitterNanoseconds = try WanUnits.time(value)
             case "loss": change.lossPartsPerMillion = try WanUnits.share(value)
+            case "duplicate": change.duplicatePartsPerMillion = try WanUnits.share(value)
             case "rate": change.bitsPerSecond = try WanUnits.rate(value)
             case "queue": change.queueByteCountMax = try WanUnits.size(value)
-            default: throw WanCommandError("'\(key)' is not known of a leg: delay, jitter, loss, rate, queue")
+            default:
+                throw WanCommandError("'\(key)' is not known of a leg: delay, jitter, loss, duplicate, rate, queue")
             }
         }
         return .leg(site: site, up: direction != "down", down: direction != "up", change)

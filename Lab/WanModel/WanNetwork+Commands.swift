@@ -8,6 +8,7 @@ extension WanNetwork {
                 settings.delayNanoseconds = new.delayNanoseconds ?? settings.delayNanoseconds
                 settings.jitterNanoseconds = new.jitterNanoseconds ?? settings.jitterNanoseconds
                 settings.lossPartsPerMillion = new.lossPartsPerMillion ?? settings.lossPartsPerMillion
+                settings.duplicatePartsPerMillion = new.duplicatePartsPerMillion ?? settings.duplicatePartsPerMillion
                 settings.bitsPerSecond = new.bitsPerSecond ?? settings.bitsPerSecond
                 settings.queueByteCountMax = new.queueByteCountMax ?? settings.queueByteCountMax
             }

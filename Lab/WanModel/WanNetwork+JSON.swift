@@ -11,6 +11,7 @@ extension WanNetwork {
 
     private static func json(_ counters: Leg.Counters) -> String {
         "{\"packets\":\(counters.packetCount),\"bytes\":\(counters.byteCount),"
-            + "\"dropped_loss\":\(counters.droppedLoss),\"dropped_queue\":\(counters.droppedQueue)}"
+            + "\"dropped_loss\":\(counters.droppedLoss),\"dropped_queue\":\(counters.droppedQueue),"
+            + "\"duplicated\":\(counters.duplicated)}"
     }
 }

@@ -29,6 +29,8 @@ public struct WanNetwork: Sendable {
     public enum Outcome: Hashable, Sendable {
         /// It arrives at the site of this index.
         case deliver(slot: UInt32, site: Int)
+        /// It arrives at the site of this index, and will once more: the slot stays taken.
+        case deliverCopy(slot: UInt32, site: Int)
         /// It is lost; the slot is free.
         case drop(slot: UInt32)
     }
@@ -114,7 +116,8 @@ public struct WanNetwork: Sendable {
         pairs[pair].upLegLastDue = due
         let entry = Schedule.Entry(
             due: due, slot: slot, byteCount: UInt32(byteCount),
-            source: UInt16(site), destination: UInt16(destination), hasPassedDownLeg: false)
+            source: UInt16(site), destination: UInt16(destination), hasPassedDownLeg: false,
+            arrivesTwice: sites[site].up.duplicates(random: &random))
         schedule.add(entry)
         return nil
     }
@@ -123,7 +126,7 @@ public struct WanNetwork: Sendable {
     public mutating func next(at now: Instant) -> Outcome? {
         while let entry = schedule.removeFirst(at: now) {
             let destination = Int(entry.destination)
-            if entry.hasPassedDownLeg { return .deliver(slot: entry.slot, site: destination) }
+            if entry.hasPassedDownLeg { return deliver(entry) }
             let departure = sites[destination].down.accept(
                 byteCount: Int(entry.byteCount), at: entry.due, random: &random)
             guard let departure else { return .drop(slot: entry.slot) }
@@ -135,9 +138,20 @@ public struct WanNetwork: Sendable {
             var passed = entry
             passed.due = due
             passed.hasPassedDownLeg = true
+            if sites[destination].down.duplicates(random: &random) { passed.arrivesTwice = true }
             schedule.add(passed)
         }
         return nil
+    }
+
+    private mutating func deliver(_ entry: Schedule.Entry) -> Outcome {
+        let destination = Int(entry.destination)
+        guard entry.arrivesTwice else { return .deliver(slot: entry.slot, site: destination) }
+        var copy = entry
+        copy.arrivesTwice = false
+        copy.due = entry.due.advanced(nanoseconds: sites[destination].down.jitter(random: &random))
+        schedule.add(copy)
+        return .deliverCopy(slot: entry.slot, site: destination)
     }
 
     /// Counts a packet the caller had to drop.

@@ -17,9 +17,10 @@ import WanModel
         change.delayNanoseconds = 200_000
         change.jitterNanoseconds = 1_000_000_000
         change.lossPartsPerMillion = 1000
+        change.duplicatePartsPerMillion = 20_000
         change.bitsPerSecond = 100_000_000
         change.queueByteCountMax = 262_144
-        let line = "leg a up delay 200us jitter 1s loss 0.1% rate 100mbit queue 256k"
+        let line = "leg a up delay 200us jitter 1s loss 0.1% duplicate 2% rate 100mbit queue 256k"
         #expect(try WanCommand.parse(line) == .leg(site: "a", up: true, down: false, change))
     }
 

@@ -64,6 +64,28 @@ import WanModel
         #expect(seen[0] == seen[1])
     }
 
+    @Test func aDoubledPacketArrivesTwiceAndKeepsItsSlotBetween() throws {
+        for leg in ["leg a up duplicate 100%", "leg b down duplicate 100%"] {
+            var lab = try Lab(leg)
+            lab.send(from: 0, to: 1, at: 0)
+            let now = Instant.zero
+            #expect(lab.network.next(at: now) == .deliverCopy(slot: 0, site: 1))
+            #expect(lab.network.next(at: now) == .deliver(slot: 0, site: 1))
+            #expect(lab.network.next(at: now) == nil)
+            #expect(lab.network.countersJSON.contains("\"duplicated\":1"))
+        }
+        var lab = try Lab("leg a duplicate 10%")
+        var copies = 0
+        for _ in 0..<10_000 {
+            lab.send(from: 0, to: 1, at: 0)
+            while let outcome = lab.network.next(at: .zero) {
+                if case .deliverCopy = outcome { copies += 1 }
+            }
+        }
+        // 1,000 expected, standard deviation 30.
+        #expect((850...1150).contains(copies))
+    }
+
     @Test func aCutPairIsCutBothWaysUntilHealed() throws {
         var lab = try Lab("cut a b")
         #expect(lab.send(from: 0, to: 1, at: 0) == .cut)

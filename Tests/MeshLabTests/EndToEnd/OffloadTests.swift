@@ -9,18 +9,27 @@ extension LabTests.OffloadTests {
     static let noUDP = "offload: {tap_udp: 'off', udp_receive: 'off'}"
     static let noSocketOffloads = "offload: {udp_send: 'off', udp_receive: 'off'}"
 
-    private static let script =
-        "/" + #filePath.split(separator: "/").dropLast(4).joined(separator: "/") + "/Lab/payloads.py"
+    /// One side's offloads of the TAP, of sending and of receiving datagrams, each on or off, less all and none.
+    static let combinations = (1...6).map { bits in
+        let (tap, send, receive) = (bits & 1 == 0, bits & 2 == 0, bits & 4 == 0)
+        let word = { (isOn: Bool) in isOn ? "'auto'" : "'off'" }
+        return "offload: {tap_tcp: \(word(tap)), tap_udp: \(word(tap)), udp_send: \(word(send)), "
+            + "udp_receive: \(word(receive))}"
+    }
 
-    @Test(arguments: [
-        (all, all), (all, none), (none, all), (none, none), (all, checksumOnly), (noUDP, all), (noSocketOffloads, all),
-    ])
+    @Test(
+        arguments: [
+            (all, all), (all, none), (none, all), (none, none), (all, checksumOnly), (noUDP, all),
+            (noSocketOffloads, all),
+        ] + combinations.map { ($0, none) })
     func everyFrameArrivesAsItWasSent(first: String, second: String) throws {
         let (lab, _, _) = try MeshLab.mesh(of: ["a", "b"], each: ["a": first, "b": second], more: "mode: auto")
         defer { lab.close() }
         try waitPath(lab, "udp")
-        try check(lab, from: "a", to: "b", at: lab.overlay("b"))
-        try check(lab, from: "b", to: "a", at: lab.overlay("a"))
+        let version6 = try lab.giveVersion6("a", "b")
+        for (from, to) in [("a", "b"), ("b", "a")] {
+            try check(lab, from: from, to: to, at: lab.overlay(to), version6[to] ?? "")
+        }
         let counters = try #require(try lab.status("b")?.counters)
         #expect(counters["superframe_malformed"] == nil)
         if first == Self.all, second == Self.all { #expect(counters["tap_joined", default: 0] > 0) }
@@ -94,11 +103,16 @@ extension LabTests.OffloadTests {
         return zip(words, words.dropFirst()).filter { $0.0 == "packets" }.compactMap { Int($0.1) }.reduce(0, +)
     }
 
-    private func check(_ lab: MeshLab, from: String, to: String, at address: String) throws {
-        let server = try lab.start(to, "payloads-\(to)", "python3 \(Self.script) serve \(address)")
-        defer { lab.signal(server, 15) }
-        try lab.wait("the server listens") { try lab.run(to, "ss -Hltn 'sport = :5010' | grep -q .").status == 0 }
-        let found = try lab.run(from, "python3 \(Self.script) check \(address)")
+    /// Checks TCP and UDP both ways, at all addresses at once.
+    private func check(_ lab: MeshLab, from: String, to: String, at addresses: String...) throws {
+        let script = MeshLab.script("payloads.py")
+        let servers = try addresses.map { try lab.start(to, "payloads-\(to)", "python3 \(script) serve \($0)") }
+        defer { for server in servers { lab.signal(server, 15) } }
+        try lab.wait("the servers listen") {
+            try lab.run(to, "ss -Hltn 'sport = :5010' | wc -l").output.hasPrefix("\(addresses.count)")
+        }
+        let checks = addresses.map { "python3 \(script) check \($0) 4000000 & " }.joined()
+        let found = try lab.run(from, checks + addresses.map { _ in "wait -n" }.joined(separator: " && "))
         #expect(found.status == 0, "\(found.output)")
     }
 

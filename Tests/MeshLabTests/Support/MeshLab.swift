@@ -32,15 +32,15 @@ final class MeshLab {
     private let sites: [String]
     private var startCount = 0
 
-    /// Makes the sites, a millisecond from the first to every other.
-    init(_ sites: [String]) throws {
+    /// Makes the sites, a millisecond from the first to every other. What the network loses and when follows from `seed`.
+    init(_ sites: [String], seed: UInt64 = 1) throws {
         self.sites = sites
         let made = sites.enumerated().map {
             "lab_site \($1) 10.77.0.\($0 + 1) fd77::\($0 + 1) 10.78.\($0 + 1).0/24"
         }.joined(separator: "; ")
         let lab = try labScript(
             """
-            lab_begin; \(made); lab_start_wan 'leg \(sites[0]) delay 1ms'
+            lab_begin; echo 'seed \(seed)' >"$LAB_DIRECTORY/wan.conf"; \(made); lab_start_wan 'leg \(sites[0]) delay 1ms'
             echo "\(getpid()) $(lab_start_time \(getpid()))" >"$LAB_DIRECTORY/owner"
             trap - EXIT
             echo "made $LAB_PREFIX"
@@ -52,6 +52,9 @@ final class MeshLab {
 
     /// Ends everything and removes the namespaces.
     func close() { _ = try? library("set +e; lab_clear '\(directory)'") }
+
+    /// Where a program of the directory `Lab` lies.
+    static func script(_ name: String) -> String { source.replacing("/lab.sh", with: "/" + name) }
 
     /// The network namespace of a site.
     func namespace(_ site: String) -> String { "\(prefix)-\(site)" }
@@ -229,14 +232,14 @@ final class MeshLab {
     }
 
     /// Relay and the named nodes, each a peer of every other, all with sessions; and sites where nothing runs. `each`:
-    /// settings of one node.
+    /// settings of one node. `seed`: as for `init`.
     static func mesh(
         of nodes: [String], relays: [String] = ["relay"], bystanders: [String] = [], each: [String: String] = [:],
-        more: String = ""
+        more: String = "", seed: UInt64 = 1
     ) throws -> (
         lab: MeshLab, relays: [Daemon], nodes: [Daemon]
     ) {
-        let lab = try MeshLab(relays + nodes + bystanders)
+        let lab = try MeshLab(relays + nodes + bystanders, seed: seed)
         do {
             let relayIDs = try relays.map { (site: $0, id: try lab.identity($0)) }
             let ids = try nodes.map { try lab.identity($0) }

@@ -22,7 +22,7 @@ extension MeshLab {
 
     /// Starts a stream; returns when it flows.
     func stream(from: String, to: String) throws -> SteadyStream {
-        let script = "/" + #filePath.split(separator: "/").dropLast(4).joined(separator: "/") + "/Lab/stream.py"
+        let script = MeshLab.script("stream.py")
         let receiver = try start(
             to, "receive-\(to)", "python3 \(script) receive \(overlay(to)) \(directory)/got-\(to)")
         try wait("the receiver listens") { try run(to, "ss -Hlun 'sport = :9' | grep -q .").status == 0 }
