@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 // linux/udp.h has them besides a struct that netinet/udp.h has as well.
 enum { LEVEL_UDP = 17, OPTION_UDP_SEGMENT = 103, OPTION_UDP_GRO = 104 };
@@ -17,6 +18,11 @@ int cmesh_datagram_probe_segmentation(int descriptor) {
 
 int cmesh_datagram_set_receive_offload(int descriptor, int is_on) {
     return setsockopt(descriptor, LEVEL_UDP, OPTION_UDP_GRO, &is_on, sizeof is_on) < 0 ? -errno : 0;
+}
+
+int cmesh_socket_set_arrival_times(int descriptor) {
+    int is_on = 1;
+    return setsockopt(descriptor, SOL_SOCKET, SO_TIMESTAMPNS, &is_on, sizeof is_on) < 0 ? -errno : 0;
 }
 
 static socklen_t filled(struct sockaddr_in6 *storage, const cmesh_segments *segments, int is_version6) {
@@ -36,7 +42,7 @@ static socklen_t filled(struct sockaddr_in6 *storage, const cmesh_segments *segm
 }
 
 typedef union {
-    char bytes[CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(struct timespec))];
     struct cmsghdr header;
 } control_message;
 
@@ -111,6 +117,25 @@ static void note_sender(cmesh_received *received, const struct sockaddr_in6 *sen
     }
 }
 
+static int64_t nanoseconds(const struct timespec *time) { return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec; }
+
+/// Says how a message is cut, and how long it waited until `now`, if the kernel told.
+static void note_control(cmesh_received *received, struct msghdr *message, const struct timespec *now) {
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
+        if (header->cmsg_level == LEVEL_UDP && header->cmsg_type == OPTION_UDP_GRO) {
+            int segment;
+            memcpy(&segment, CMSG_DATA(header), sizeof segment);
+            received->segment_byte_count = (uint16_t)segment;
+        } else if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_TIMESTAMPNS) {
+            struct timespec arrival;
+            memcpy(&arrival, CMSG_DATA(header), sizeof arrival);
+            int64_t waited = nanoseconds(now) - nanoseconds(&arrival);
+            // The clock may be set back meanwhile.
+            received->waited_nanoseconds = waited > 0 ? (uint64_t)waited : 0;
+        }
+    }
+}
+
 int cmesh_segments_receive(
     int descriptor, uint8_t *bytes, size_t slot_byte_count, cmesh_received *received, int count) {
     struct mmsghdr messages[CMESH_RECEIVE_BATCH_MAX];
@@ -135,14 +160,15 @@ int cmesh_segments_receive(
         result = recvmmsg(descriptor, messages, (unsigned int)count, MSG_DONTWAIT, NULL);
     } while (result < 0 && errno == EINTR);
     if (result < 0) return -errno;
+    struct timespec now = {0};
+    // The clock of the times of arrival.
+    clock_gettime(CLOCK_REALTIME, &now);
     for (int index = 0; index < result; index++) {
-        const struct msghdr *message = &messages[index].msg_hdr;
-        int segment = (int)messages[index].msg_len;
-        const struct cmsghdr *header = CMSG_FIRSTHDR(message);
-        if (header && header->cmsg_level == LEVEL_UDP && header->cmsg_type == OPTION_UDP_GRO)
-            memcpy(&segment, CMSG_DATA(header), sizeof segment);
+        struct msghdr *message = &messages[index].msg_hdr;
         received[index].byte_count = messages[index].msg_len;
-        received[index].segment_byte_count = (uint16_t)segment;
+        received[index].segment_byte_count = (uint16_t)messages[index].msg_len;
+        received[index].waited_nanoseconds = 0;
+        note_control(&received[index], message, &now);
         received[index].is_truncated = (message->msg_flags & MSG_TRUNC) != 0;
         note_sender(&received[index], &senders[index]);
     }

@@ -51,6 +51,8 @@ public final class PacketLoop: Sendable {
         public var readByteCount: UInt64 = 0
         /// Frames written to it.
         public var output = TapCounters()
+        /// Datagrams dropped because those before them had waited too long for too long.
+        public var droppedDatagramCount: UInt64 = 0
         /// Datagrams sent.
         public var segments = SegmentBatch.Counters()
 
@@ -153,6 +155,8 @@ private struct Turns: ~Copyable {
         for (index, source) in shared.sources.enumerated() {
             let token = Token.firstSource + UInt64(index)
             try epoll.add(descriptor: source.socket.segmentDescriptor, interest: .readable, token: token)
+            // Without them the socket's queue gets as long as it may.
+            _ = source.socket.receiveArrivalTimes()
         }
         self.shared = shared
         self.buffers = buffers
@@ -195,6 +199,7 @@ private struct Turns: ~Copyable {
         shared.counters.withLock { counters in
             (counters.readFrameCount, counters.readByteCount) = buffers.frames.totals
             counters.output = buffers.output.counters
+            counters.droppedDatagramCount = buffers.received.droppedCount
             counters.segments = buffers.segments.counters
         }
     }

@@ -111,6 +111,7 @@ extension NodeDaemon {
         let loop = packetLoop?.counters ?? PacketLoop.Counters()
         let dropped = writer.counters.droppedCount + messageOutput.counters.droppedCount + loop.output.droppedCount
         all["tap_joined"] = loop.output.joinedCount + messageOutput.counters.joinedCount
+        all["datagrams_dropped_early"] = loop.droppedDatagramCount
         all["datagrams_sent"] = loop.segments.sentCount
         all["datagram_messages_sent"] = loop.segments.messageCount
         all["datagrams_refused"] = loop.segments.refusedCounts.values.reduce(0, +)

@@ -117,10 +117,11 @@ typedef struct {
 enum { CMESH_SEGMENTS_BATCH_MAX = 64, CMESH_RECEIVE_BATCH_MAX = 4 };
 
 /// What one receive gave: datagrams of one length from one address, back to back; the last may be shorter. Address and
-/// port as in `cmesh_datagram`.
+/// port as in `cmesh_datagram`; how long they waited in the socket, 0 without times of arrival.
 typedef struct {
     uint64_t address_high;
     uint64_t address_low;
+    uint64_t waited_nanoseconds;
     uint32_t byte_count;
     uint16_t segment_byte_count;
     uint16_t port;
@@ -131,6 +132,8 @@ typedef struct {
 int cmesh_datagram_probe_segmentation(int descriptor);
 /// UDP_GRO: datagrams that came one after the other are received as one.
 int cmesh_datagram_set_receive_offload(int descriptor, int is_on);
+/// SO_TIMESTAMPNS (socket(7)): what is received has its time of arrival with it.
+int cmesh_socket_set_arrival_times(int descriptor);
 /// sendmmsg(2) of at most CMESH_SEGMENTS_BATCH_MAX messages, with UDP_SEGMENT where there are several datagrams in one:
 /// how many the kernel took, or the negated errno of the first.
 int cmesh_segments_send(
