@@ -18,6 +18,11 @@ public struct NetworkSnapshot: Hashable, Sendable {
         return interfaces.filter { tapSide.contains($0.index) }.flatMap { $0.addresses.map(\.address) }
     }
 
+    /// The addresses of all interfaces that are up.
+    public var addresses: Set<IPAddress> {
+        Set(interfaces.filter(\.isUp).flatMap { $0.addresses.map(\.address.address) })
+    }
+
     /// Whether an interface that is up has the address.
     public func holds(_ address: IPAddress) -> Bool {
         interfaces.contains { $0.isUp && $0.addresses.contains { $0.address.address == address } }

@@ -20,14 +20,12 @@ extension EthernetSwitch {
         public var forwardsBridgeProtocol: Bool
         /// Whether ARP requests and neighbour solicitations are answered here when the answer is known.
         public var answersAddressResolution: Bool
-        /// The UDP endpoints of the mesh's own records, as for `setTunnelEndpoints`.
-        public var tunnelEndpoints: [Endpoint]
 
         /// Makes a configuration; each value has its default.
         public init(
             localAddress: EthernetAddress? = nil, addressesPerPeerMax: Int = 256, ageSeconds: UInt64 = 300,
             floodLimit: FloodLimit = .standard, forwardsBridgeProtocol: Bool = false,
-            answersAddressResolution: Bool = true, tunnelEndpoints: [Endpoint] = []
+            answersAddressResolution: Bool = true
         ) {
             self.localAddress = localAddress
             self.addressesPerPeerMax = Self.clamped(addressesPerPeerMax)
@@ -35,7 +33,6 @@ extension EthernetSwitch {
             self.floodLimit = floodLimit
             self.forwardsBridgeProtocol = forwardsBridgeProtocol
             self.answersAddressResolution = answersAddressResolution
-            self.tunnelEndpoints = tunnelEndpoints
         }
 
         private static func clamped(_ count: Int) -> Int { min(max(count, 1), 16_384) }

@@ -48,7 +48,7 @@ extension EthernetSwitch {
         guard !loopGuard.isBlocked else { return .drop(.loopBlocked) }
         guard !isRefusedProtocol(frame) else { return .drop(.bridgeProtocol) }
         learn(frame.source, from: .local, at: now)
-        guard !endpoints.contains(destinationOf: frame) else { return .drop(.tunnelInsideTunnel) }
+        guard !endpoints.contains(frame) else { return .drop(.tunnelInsideTunnel) }
         if !frame.destination.isGroup, let place = table.locate(frame.destination, at: now) {
             guard let port = place.port else { return .drop(.localDestination) }
             snoop(frame, from: .local, at: now)

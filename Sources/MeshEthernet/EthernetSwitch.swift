@@ -76,7 +76,6 @@ public struct EthernetSwitch: Sendable {
             hash: KeyedHash(from: &expander), ageSeconds: configuration.ageSeconds,
             addressesPerPortMax: configuration.addressesPerPeerMax, localAddress: configuration.localAddress)
         loopGuard = LoopGuard(from: &expander)
-        endpoints.replace(with: configuration.tunnelEndpoints)
     }
 
     /// Whether the TAP is blocked because another node links the same LAN to the mesh.
@@ -125,9 +124,12 @@ public struct EthernetSwitch: Sendable {
         loopGuard.remove(port)
     }
 
-    /// Replaces the UDP endpoints of the mesh's own records, at most 8,192: frames from the TAP to one of them are
-    /// dropped.
+    /// Replaces the UDP endpoints that the mesh's own records go to, at most 8,192: frames from the TAP to one of them that
+    /// come from a socket of `setTunnelSockets` are dropped.
     public mutating func setTunnelEndpoints(_ endpoints: [Endpoint]) { self.endpoints.replace(with: endpoints) }
+
+    /// Replaces the sockets that the mesh's own records come from; there are none at first.
+    public mutating func setTunnelSockets(_ sockets: TunnelSockets) { endpoints.replace(with: sockets) }
 
     /// Does what is due: loop probes, ageing, opening a blocked TAP. Appends to `actions`.
     public mutating func handleTimeout(at now: Instant, actions: inout [Action]) {

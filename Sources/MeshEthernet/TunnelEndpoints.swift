@@ -1,7 +1,21 @@
-import MeshBase
+public import MeshBase
 
-/// The UDP addresses at which the mesh's own records are received; a frame that goes there would carry the tunnel
-/// inside itself.
+/// The UDP sockets by which this node sends the mesh's records.
+public struct TunnelSockets: Equatable, Sendable {
+    /// Their ports.
+    public var ports: Set<UInt16>
+    /// Addresses of this host; empty: not known, and any counts as one.
+    public var addresses: Set<IPAddress>
+
+    /// Makes a description of sockets; without ports there are none.
+    public init(ports: Set<UInt16> = [], addresses: Set<IPAddress> = []) {
+        self.ports = ports
+        self.addresses = addresses
+    }
+}
+
+/// Which datagrams are the mesh's own records, by where they come from and where they go: in a frame of the TAP, the tunnel
+/// would be inside itself. Hosts bridged to the TAP reach the same addresses from sockets of their own.
 struct TunnelEndpoints: Sendable {
     /// 32 candidates for each of 256 peers; a longer list is cut, as each further one only costs memory.
     static let endpointsMax = 8_192
@@ -17,6 +31,8 @@ struct TunnelEndpoints: Sendable {
     private var keys: Set<Key> = []
     /// Bit n is set when some port of the list is n modulo 64: spares most datagrams the look into the set.
     private var portBits: UInt64 = 0
+    private var sourcePorts: Set<UInt16> = []
+    private var sourceAddresses: Set<NetworkAddress> = []
 
     /// Replaces the list.
     mutating func replace(with endpoints: [Endpoint]) {
@@ -24,9 +40,15 @@ struct TunnelEndpoints: Sendable {
         portBits = keys.reduce(0) { $0 | Self.portBit($1.port) }
     }
 
-    /// Whether `frame` is a UDP datagram, or the first fragment of one, to an endpoint of the list.
-    func contains(destinationOf frame: borrowing EthernetFrameView) -> Bool {
-        guard !keys.isEmpty else { return false }
+    /// Replaces the sockets that the mesh's records come from.
+    mutating func replace(with sockets: TunnelSockets) {
+        sourcePorts = sockets.ports
+        sourceAddresses = Set(sockets.addresses.map { NetworkAddress($0) })
+    }
+
+    /// Whether `frame` is a UDP datagram, or the first fragment of one, from a socket of this node to an endpoint of the list.
+    func contains(_ frame: borrowing EthernetFrameView) -> Bool {
+        guard !keys.isEmpty, !sourcePorts.isEmpty else { return false }
         switch frame.etherType {
         case EtherType.internetVersion4: return containsVersion4(frame.payload)
         case EtherType.internetVersion6: return containsVersion6(frame.payload)
@@ -40,8 +62,9 @@ struct TunnelEndpoints: Sendable {
         let headerByteCount = Int(first & 0x0F) * 4
         let fragmentOffset = packet.bigEndian(at: 6, as: UInt16.self) & 0x1FFF
         guard first >> 4 == 4, headerByteCount >= 20, fragmentOffset == 0 else { return false }
-        return contains(
-            NetworkAddress(version4: packet.bigEndian(at: 16, as: UInt32.self)), packet, headerByteCount)
+        return contains(packet, headerByteCount) { isSource in
+            NetworkAddress(version4: packet.bigEndian(at: isSource ? 12 : 16, as: UInt32.self))
+        }
     }
 
     private func containsVersion6(_ packet: RawSpan) -> Bool {
@@ -49,7 +72,9 @@ struct TunnelEndpoints: Sendable {
         var next = packet.bigEndian(at: 6, as: UInt8.self)
         var offset = 40
         for _ in 0...Self.extensionHeadersMax {
-            if next == Self.userDatagram { return contains(NetworkAddress(packet, at: 24), packet, offset) }
+            if next == Self.userDatagram {
+                return contains(packet, offset) { isSource in NetworkAddress(packet, at: isSource ? 8 : 24) }
+            }
             guard packet.byteCount >= offset + 8 else { return false }
             switch next {
             case 0, 43, 60:  // hop-by-hop, routing, destination options (RFC 8200 section 4)
@@ -65,10 +90,12 @@ struct TunnelEndpoints: Sendable {
         return false
     }
 
-    private func contains(_ address: NetworkAddress, _ packet: RawSpan, _ offset: Int) -> Bool {
+    private func contains(_ packet: RawSpan, _ offset: Int, address: (_ isSource: Bool) -> NetworkAddress) -> Bool {
         guard packet.byteCount >= offset + 4 else { return false }
         let port = packet.bigEndian(at: offset + 2, as: UInt16.self)
-        return portBits & Self.portBit(port) != 0 && keys.contains(Key(address: address, port: port))
+        return portBits & Self.portBit(port) != 0 && sourcePorts.contains(packet.bigEndian(at: offset, as: UInt16.self))
+            && keys.contains(Key(address: address(false), port: port))
+            && (sourceAddresses.isEmpty || sourceAddresses.contains(address(true)))
     }
 
     private static func portBit(_ port: UInt16) -> UInt64 { 1 << UInt64(port % 64) }

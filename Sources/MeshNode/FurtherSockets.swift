@@ -23,6 +23,9 @@ struct FurtherSockets {
     /// Sockets open for attempts and measurements; paths are not among them.
     var count: Int { measurements.count + sockets.values.reduce(0) { $0 + $1.count } }
 
+    /// The ports of those that are paths.
+    var pathPorts: [UInt16] { paths.values.map(\.socket.localPort) }
+
     /// The socket from which everything to an address leaves; `nil`: the node's own.
     func socket(to endpoint: Endpoint) -> FurtherSocket? { paths.isEmpty ? nil : paths[endpoint]?.socket }
 

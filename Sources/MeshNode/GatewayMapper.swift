@@ -86,10 +86,11 @@ private final class GatewayMapperCore {
             socket?.flush(isLast: true)
         case .exchange(let number, let server, let request):
             let bound = NIOLoopBound(self, eventLoop: eventLoop)
-            GatewayExchange.run(request, with: server, on: eventLoop, isWhole: PortMapper.isWhole)
-                .whenSuccess { answer in
-                    bound.value.drive { $0.exchanged(number, answer, at: $1, actions: &$2) }
-                }
+            GatewayExchange.run(
+                request, with: server, on: eventLoop, place: GatewayAnswerEnd(), isWhole: { $0.isWhole($1) }
+            ).whenSuccess { answer in
+                bound.value.drive { $0.exchanged(number, answer, at: $1, actions: &$2) }
+            }
         case .released:
             told(action)
             close()

@@ -22,7 +22,7 @@ struct DatagramState {
     /// What paths depend on.
     var view: NetworkView?
     /// STUN services that are asked.
-    var servers: Set<Endpoint> = []
+    var servers = StunServers()
     /// Those that have not answered since the network changed.
     var silentServers: Set<Endpoint> = []
     /// Where datagrams go.
@@ -62,6 +62,7 @@ extension NodeDaemon {
         do {
             let port = try await DatagramPort.bind(options, eventLoop: eventLoop, handlers: handlers).get()
             datagrams = DatagramState(port: port, overlayPrefixes: configuration.tap.addresses)
+            updateTunnelSockets()
             datagrams?.monitor = try InterfaceMonitor { snapshot in
                 self.eventLoop.execute { self.enter { $0.networkChanged(snapshot) } }
             }
@@ -84,24 +85,40 @@ extension NodeDaemon {
 
     private func observed(_ endpoint: Endpoint, by server: Endpoint) {
         guard isCandidate(endpoint.address) else { return observationFailed(by: server) }
+        guard let servers = datagrams?.servers.all, servers.contains(server) else { return }
         datagrams?.silentServers.remove(server)
-        guard datagrams?.observed.updateValue(endpoint, forKey: server) != endpoint else { return }
-        announceCandidates()
+        let former = datagrams?.observed ?? [:]
+        // What those saw that are asked no more counts until another tells.
+        datagrams?.observed = former.filter { servers.contains($0.key) }
+        datagrams?.observed[server] = endpoint
+        if datagrams?.observed != former { announceCandidates() }
     }
 
     /// A relay's STUN service also answers at `endpoint`. A second opinion on how a translator maps the socket is taken
     /// there, unless another relay gives one.
     private func alternative(_ endpoint: Endpoint, of server: Endpoint) {
-        guard !endpoint.address.isVersion6, let servers = datagrams?.servers, !servers.contains(endpoint),
+        guard !endpoint.address.isVersion6, let servers = datagrams?.servers.all, !servers.contains(endpoint),
             servers.filter({ !$0.address.isVersion6 }) == [server]
         else { return }
+        datagrams?.servers.add(endpoint, besides: server)
         observe(endpoint)
     }
 
     private func observationFailed(by server: Endpoint) {
-        // What was seen before the network changed misleads the peers; a relay that restarts does not.
-        guard datagrams?.silentServers.remove(server) != nil else { return }
-        if datagrams?.observed.removeValue(forKey: server) != nil { announceCandidates() }
+        removeSilent([server])
+        // A relay that comes back is asked anew.
+        if datagrams?.servers.failed(server, connected: { relayConnections[$0] != nil }) == true {
+            datagrams?.port.stopObserving(server)
+        }
+    }
+
+    /// What was seen before the network changed misleads the peers; a relay that restarts does not.
+    private func removeSilent(_ servers: [Endpoint]) {
+        var isChanged = false
+        for server in servers where datagrams?.silentServers.remove(server) != nil {
+            if datagrams?.observed.removeValue(forKey: server) != nil { isChanged = true }
+        }
+        if isChanged { announceCandidates() }
     }
 
     /// Asks a relay's STUN service how it sees the UDP socket, again and again, which also keeps NAT mappings alive: at
@@ -112,19 +129,25 @@ extension NodeDaemon {
             return
         }
         planDiscovery()
-        observe(Endpoint(address: address, port: stunPort))
+        observe(Endpoint(address: address, port: stunPort), by: relay)
         let host = relays[relay].url.server.host
         guard IPAddress(text: host) == nil else { return }
         // Not the daemon's own threads: a resolver may take seconds, and handshakes must not wait for it.
         NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) { HostLookup.addresses(of: host) }
             .whenSuccess { addresses in
                 guard let other = addresses.first(where: { $0.isVersion6 != address.isVersion6 }) else { return }
-                self.enter { $0.observe(Endpoint(address: other, port: stunPort)) }
+                self.enter { $0.observe(Endpoint(address: other, port: stunPort), by: relay) }
             }
     }
 
+    private func observe(_ server: Endpoint, by relay: Int) {
+        let unused = datagrams?.servers.name(server, by: relay) ?? []
+        for server in unused { datagrams?.port.stopObserving(server) }
+        removeSilent(unused)
+        observe(server)
+    }
+
     private func observe(_ server: Endpoint) {
-        datagrams?.servers.insert(server)
         datagrams?.port.observe(server)
         updatePortMapping()
     }

@@ -58,7 +58,7 @@ extension NodeDaemon {
         guard !isStopping, let state = datagrams else { return }
         // Ports that a relay answers at besides are asked in their turn.
         let known = Set(relays.indices.compactMap { node.stunPort(of: $0) })
-        let servers = state.servers.filter { !$0.address.isVersion6 && known.contains($0.port) }
+        let servers = state.servers.all.filter { !$0.address.isVersion6 && known.contains($0.port) }
             .sorted { "\($0)" < "\($1)" }
         guard !servers.isEmpty else { return }
         discovery?.close()

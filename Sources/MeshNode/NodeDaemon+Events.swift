@@ -61,7 +61,7 @@ extension NodeDaemon {
                 metadata: metadata(peer, ["path": "udp \(endpoint)", "record_bytes": "\(byteCount)"]))
         case .pathSuspect(let peer, let carrier, let reason):
             // A translator on the way may have given this node another address.
-            for server in datagrams?.servers ?? [] { datagrams?.port.observe(server) }
+            for server in datagrams?.servers.all ?? [] { datagrams?.port.observe(server) }
             logger.info(
                 "path in doubt",
                 metadata: metadata(peer, ["path": "\(path(of: carrier))", "reason": "\(reason.rawValue)"]))

@@ -23,6 +23,7 @@ extension NodeDaemon {
         datagrams?.snapshot = snapshot
         datagrams?.overlayPrefixes = prefixes
         datagrams?.interfaces = snapshot.candidateAddresses(tapName: tapName, overlayPrefixes: prefixes)
+        updateTunnelSockets()
         for endpoint in state.remotes.endpoints { judge(endpoint) }
         let view = currentView()
         guard view != state.view else { return }
@@ -34,8 +35,8 @@ extension NodeDaemon {
             logger.info("network changed", metadata: ["addresses": "\(view.addresses.map(\.description))"])
             leaveLostConnections(snapshot)
             planDiscovery(isForChange: true)
-            datagrams?.silentServers = state.servers
-            for server in state.servers { state.port.observe(server) }
+            datagrams?.silentServers = state.servers.all
+            for server in state.servers.all { state.port.observe(server) }
             drive { node, now, actions in node.networkChanged(at: now, actions: &actions) }
         }
         updatePortMapping()
@@ -45,7 +46,7 @@ extension NodeDaemon {
     private func currentView() -> NetworkView {
         var routes: [IPAddress: RouteLookup.Answer] = [:]
         let relays = relayConnections.values.compactMap { outboxes[$0]?.connection.remoteEndpoint.address }
-        let servers = datagrams?.servers.map(\.address) ?? []
+        let servers = datagrams?.servers.all.map(\.address) ?? []
         let remotes = datagrams?.remotes.endpoints.prefix(Self.routesMax).map(\.address) ?? []
         for address in Set(relays + servers + remotes) {
             if let route = try? RouteLookup.route(to: address) { routes[address] = route }
@@ -106,6 +107,15 @@ extension NodeDaemon {
             }
         }
         return isAllowed
+    }
+
+    /// Tells the switch by which sockets this node sends records.
+    func updateTunnelSockets() {
+        guard let datagrams else { return }
+        let ports = [datagrams.port.localPortVersion4, datagrams.port.localPortVersion6].compactMap(\.self)
+        ethernet.setTunnelSockets(
+            TunnelSockets(
+                ports: Set(ports + furtherSockets.pathPorts), addresses: datagrams.snapshot?.addresses ?? []))
     }
 
     func isOutsideOverlay(_ endpoint: Endpoint) -> Bool {

@@ -23,7 +23,7 @@ extension NodeDaemon {
 
     private func mapperConfiguration() -> PortMapper.Configuration? {
         guard let state = datagrams, let port = state.port.localPortVersion4, let snapshot = state.snapshot,
-            let server = state.servers.map(\.address).filter({ !$0.isVersion6 }).min(by: { "\($0)" < "\($1)" }),
+            let server = state.servers.all.map(\.address).filter({ !$0.isVersion6 }).min(by: { "\($0)" < "\($1)" }),
             let route = try? RouteLookup.route(to: server)
         else { return nil }
         return PortMapper.Configuration(route, snapshot, port: port, tapName: tapName)

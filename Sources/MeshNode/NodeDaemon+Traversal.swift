@@ -17,7 +17,9 @@ extension NodeDaemon {
 
     func perform(_ action: TraversalAction, for peer: PeerIndex) {
         switch action {
-        case .reset: furtherSockets.close(peer, withPaths: true)
+        case .reset:
+            furtherSockets.close(peer, withPaths: true)
+            updateTunnelSockets()
         case .measure: measurePort(for: peer)
         case .open(let number, let endpoint, let record):
             guard maySend(to: endpoint), let socket = furtherSocket(number, of: peer) else { return }
@@ -29,7 +31,9 @@ extension NodeDaemon {
             }
             socket.send(record.span.rawBytes, to: endpoint)
             socket.flush(isLast: true)
-        case .opened(let endpoint): furtherSockets.open(endpoint, peer: peer)
+        case .opened(let endpoint):
+            furtherSockets.open(endpoint, peer: peer)
+            updateTunnelSockets()
         case .probe(let endpoint, let record):
             guard mayProbe(endpoint) else { return }
             counters["punch_probes", default: 0] += 1

@@ -64,8 +64,8 @@ public struct RelayListing: Sendable {
             """
             relay               \(entry.identity)
             operator            \(entry.account)
-            url                 \(entry.descriptor.map { "\($0.url)" } ?? "-")
-            region              \(entry.descriptor?.region ?? "-")
+            url                 \(TextTable.printable(entry.descriptor.map { "\($0.url)" } ?? "-"))
+            region              \(TextTable.printable(entry.descriptor?.region ?? "-"))
             stake               \(EtherText.ether(entry.stake))
             state               \(state(entry))
             last beat           \(age(entry.heartbeat)) before the block

@@ -11,6 +11,7 @@ import Testing
             Endpoint(address: try #require(IPAddress(bytes: [192, 0, 2, 7])), port: 51_820),
             Endpoint(address: try #require(IPAddress(bytes: version6)), port: 51_821),
         ])
+        bench.ethernet.setTunnelSockets(TunnelSockets(ports: [5_000]))
         return bench
     }
 
@@ -46,6 +47,29 @@ import Testing
         #expect(bench.local(frame(Frames.datagram4(to: 0xC000_0207, port: 51_820, proto: 6))) == .forward)
         #expect(bench.local(frame(Frames.datagram4(to: 0xC000_0207, port: 51_820, fragmentOffset: 9))) == .forward)
         #expect(bench.local(frame(Frames.datagram6(to: version6, port: 51_820), type: 0x86DD)) == .forward)
+    }
+
+    /// A host that is bridged to the TAP may well talk to a peer's address, also from the very port that this node has.
+    @Test func onlyDatagramsOfTheNodesOwnSocketsAreDropped() throws {
+        var bench = try makeBench()
+        let packet = frame(Frames.datagram4(to: 0xC000_0207, port: 51_820))
+        let packet6 = frame(Frames.datagram6(to: version6, port: 51_821), type: 0x86DD)
+        let (own, own6) = (IPAddress(bytes: [10, 0, 0, 9]), IPAddress(bytes: Frames.linkLocal(9)))
+        let other = IPAddress(bytes: [10, 0, 0, 8])
+        let cases: [(TunnelSockets, EthernetSwitch.LocalVerdict)] = [
+            (TunnelSockets(ports: [5_001]), .forward), (TunnelSockets(), .forward),
+            (TunnelSockets(ports: [5_000, 5_001]), .drop(.tunnelInsideTunnel)),
+            (TunnelSockets(ports: [5_000], addresses: [try #require(other)]), .forward),
+            (
+                TunnelSockets(ports: [5_000], addresses: [try #require(own), try #require(own6)]),
+                .drop(.tunnelInsideTunnel)
+            ),
+        ]
+        for (sockets, verdict) in cases {
+            bench.ethernet.setTunnelSockets(sockets)
+            #expect(bench.local(packet) == verdict, "\(sockets)")
+            #expect(bench.local(packet6) == verdict, "\(sockets)")
+        }
     }
 
     @Test func theListIsReplacedNotExtended() throws {

@@ -111,6 +111,42 @@ private let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         #expect(after.entries == (try await Self.later()).entries && after.wholeTime == after.blockTime)
     }
 
+    /// Events of a relay that came, or of one that is not listed, made up with every reading.
+    @Test(arguments: [2, 3], ["came", "unlisted"])
+    func whoMakesUpEventsCostsAtMostOneWholeReadingAnHour(endpointCount: Int, kind: String) async throws {
+        let lie: VectorChain.Twist = { call, honest in
+            guard call.method == "eth_getLogs", let logs = honest.array, var made = logs.first?.object,
+                var topics = made["topics"]?.array, call.parameters[0]["topics"]?.array?.count == 1
+            else { return honest }
+            if kind == "came" {
+                topics[0] = .string("0x11a7b6b912db49220c71a4c83b477f565c6b1319c7146faa80e15453fc185cb8")
+            } else {
+                topics[1] = .string("0x" + String(repeating: "77", count: 32))
+            }
+            made["topics"] = .array(topics)
+            return .array(logs + [.object(made)])
+        }
+        let chain = try VectorChain(twists: [endpoints[0]: lie])
+        let reader = RegistryReader(
+            try chain.source(Array(endpoints.prefix(endpointCount))), transport: chain, log: log)
+        var descriptors: [Word256: [UInt8]] = [:]
+        let before = try await reader.read(after: nil, descriptors: &descriptors)
+        chain.move(to: "later")
+        var slots: [Int] = []
+        for _ in 0..<4 {
+            let known = chain.count("slots")
+            let after = try await reader.read(after: before, descriptors: &descriptors)
+            #expect(after.entries == (try await Self.later()).entries)
+            slots.append(chain.count("slots") - known)
+        }
+        // Four words for each of the two entries that changed, and the count; of all three once, when it was not known yet.
+        let (some, all) = (1 + 4 * 2, 1 + 4 * 3)
+        #expect(slots == [kind == "came" ? all : some, some, some, some])
+        let status = await reader.endpoints
+        #expect(status[0].lies + status[0].failures == 1)
+        #expect(status.dropFirst().allSatisfy { $0.lies == 0 && $0.failures == 0 })
+    }
+
     private static func thirdRelay() -> (identity: JSONValue, account: JSONValue)? {
         guard let node = (try? VectorChain("later"))?.registry["nodes"]?.array?[2],
             let identity = node["identity"]?.string, let account = node["operator"]?.string

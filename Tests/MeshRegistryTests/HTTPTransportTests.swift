@@ -46,6 +46,34 @@ import Testing
         #expect(try await Self.failure(start + String(repeating: chunk, count: 40), isEndless: true) == tooLong)
     }
 
+    @Test func anAnswerIsReadWithinTheTimeForTheRequest() async throws {
+        struct Endless: RPCTransport {
+            func post(_ body: Data, to url: String, byteCountMax: Int) async throws(RPCFailure) -> Data {
+                // Takes seconds to read.
+                Data(("[" + String(repeating: "{\"a\":[null]},", count: 500_000) + "1]").utf8)
+            }
+        }
+        let call = RPCCall("eth_chainId", [])
+        await #expect(throws: RPCFailure.timedOut) {
+            try await Endless().ask("https://one.example", [call], within: .milliseconds(50))
+        }
+    }
+
+    @Test func whatAnEndpointSaysHasNoControlCharacters() async throws {
+        struct Refusing: RPCTransport {
+            func post(_ body: Data, to url: String, byteCountMax: Int) async throws(RPCFailure) -> Data {
+                let text = "no\\u009b31m\\u0007\\u001b[2J\\u202eway\\u2028!"
+                return Data("[{\"jsonrpc\":\"2.0\",\"id\":0,\"error\":{\"code\":-1,\"message\":\"\(text)\"}}]".utf8)
+            }
+        }
+        let answers = try await Refusing().ask("https://one.example", [RPCCall("eth_chainId", [])])
+        guard case .refusal(-1, let message) = answers[0] else {
+            Issue.record("no refusal")
+            return
+        }
+        #expect(message == "no\u{FFFD}31m\u{FFFD}\u{FFFD}[2J\u{FFFD}way\u{FFFD}!")
+    }
+
     @Test func aRedirectionIsNotFollowed() async throws {
         let redirect = "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"
         #expect(try await Self.failure(redirect) == .status(307))

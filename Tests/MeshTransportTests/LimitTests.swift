@@ -8,7 +8,7 @@ import Testing
     }
 
     @Test func aBurstPassesAndThenTheRate() throws {
-        var limiter = SourceRateLimiter(perSecond: 10, burst: 3, sourcesMax: 8)
+        var limiter = SourceRateLimiter(perSecond: 10, burst: 3)
         var now = Instant(nanoseconds: 5_000_000_000)
         let one = try source(1)
         #expect((0..<5).map { _ in limiter.admit(one, at: now) } == [true, true, true, false, false])
@@ -21,15 +21,60 @@ import Testing
         #expect((0..<5).map { _ in limiter.admit(one, at: now) } == [true, true, true, false, false])
     }
 
-    @Test func theTableStaysBoundedAndItsOverflowIsLimited() throws {
-        var limiter = SourceRateLimiter(perSecond: 1, burst: 2, sourcesMax: 4)
-        var now = Instant(nanoseconds: 5_000_000_000)
-        let admitted = try (0..<100).count { limiter.admit(try source($0), at: now) }
-        #expect(admitted == 4 + 2)
-        #expect(limiter.sourceCount == 4)
-        now = now.advanced(milliseconds: 2_000)
-        #expect([limiter.admit(try source(200), at: now)] == [true])
-        #expect(limiter.sourceCount == 1)
+    @Test func manyWhoAskAtOnceAllGetTheirShare() throws {
+        var limiter = SourceRateLimiter(perSecond: 20, burst: 40)
+        let now = Instant(nanoseconds: 5_000_000_000)
+        // 1,000 of 8,192 cells a row, up to four to one: each still has room for ten requests.
+        let admitted = try (0..<1_000).reduce(0) { count, number in
+            let source = try source(number)
+            return count + (0..<8).map { _ in limiter.admit(source, at: now) }.count { $0 }
+        }
+        #expect(admitted > 7_990)
+    }
+
+    @Test func inventedSourcesDoNotKeepOthersFromBeingAnswered() throws {
+        var limiter = SourceRateLimiter(perSecond: 20, burst: 40)
+        var random = SeededGenerator(seed: testSeed())
+        let honest = try (0..<500).map { try source($0) }
+        var (asked, answered) = (0, 0)
+        // 100,000 datagrams a second from anywhere for 10 s; every honest node asks once in that time.
+        for step in UInt64(0)..<1_000_000 {
+            let now = Instant(nanoseconds: 5_000_000_000 + step * 10_000)
+            let invented = try #require(
+                IPAddress(bytes: [UInt8.random(in: 11...223, using: &random)] + random.bytes(3)))
+            _ = limiter.admit(invented, at: now)
+            guard step % 2_000 == 1_999 else { continue }
+            asked += 1
+            if limiter.admit(honest[Int(step / 2_000) % honest.count], at: now) { answered += 1 }
+        }
+        #expect(asked == 500)
+        #expect(answered >= 495, "\(answered) of \(asked)")
+    }
+
+    @Test func aFloodOfOneSourceTakesNoMoreThanItsShareAndDisturbsFew() throws {
+        var limiter = SourceRateLimiter(perSecond: 10, burst: 20)
+        let one = try source(0)
+        var passed = 0
+        var refused = Set<Int>()
+        for step in UInt64(0)..<100_000 {
+            let now = Instant(nanoseconds: 5_000_000_000 + step * 100_000)
+            if limiter.admit(one, at: now) { passed += 1 }
+            let other = 1 + Int(step) % 1_000
+            if step % 100 == 0, !limiter.admit(try source(other), at: now) { refused.insert(other) }
+        }
+        // 10 s: the burst and ten a second.
+        #expect((119...121).contains(passed))
+        #expect(refused.count <= 2)
+    }
+
+    @Test func aNetworkOfVersion6IsOneSource() throws {
+        var limiter = SourceRateLimiter(perSecond: 1, burst: 4)
+        let now = Instant(nanoseconds: 5_000_000_000)
+        let passed = try (UInt8(0)..<100).count { (last: UInt8) in
+            let bytes: [UInt8] = [0x20, 0x01, 0x0D, 0xB8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, last]
+            return limiter.admit(try #require(IPAddress(bytes: bytes)), at: now)
+        }
+        #expect(passed == 4)
     }
 }
 

@@ -97,7 +97,7 @@ import Testing
                 let answer = try #require(received.bindingAnswer(to: source))
                 #expect(try parse(answer.encoded) == answer)
                 #expect(answer.mappedEndpoint == source)
-                #expect(answer.encoded.count <= request.encoded.count + 28)
+                #expect(answer.encoded.count <= request.encoded.count + 24)
             }
         }
     }
@@ -121,7 +121,7 @@ import Testing
                 bytes.append(Bool.random(using: &random) ? 0 : UInt8.random(in: 0...40, using: &random))
             }
             if let message = try? parse(bytes), let answer = message.bindingAnswer(to: loopback) {
-                #expect(answer.encoded.count <= bytes.count + 28, "seed \(seed)")
+                #expect(answer.encoded.count <= bytes.count + 24, "seed \(seed)")
             }
         }
     }

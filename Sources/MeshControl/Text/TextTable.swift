@@ -49,7 +49,7 @@ package struct TextTable {
     }
 
     /// Names come from other hosts too: control characters must not reach a terminal.
-    static func printable(_ text: String) -> String {
+    package static func printable(_ text: String) -> String {
         var result = ""
         for scalar in text.unicodeScalars {
             let category = scalar.properties.generalCategory

@@ -37,6 +37,8 @@ struct Peer: Sendable {
     var connections: PeerConnections?
     /// The way through address translators; `nil` unless direct paths are looked for and sockets can be opened.
     var holePunch: HolePunch?
+    /// How often it may have addresses tried, from session to session.
+    var sprayLimit = HolePunch.SprayLimit()
     /// Channels that this node has told a relay to close.
     var closingChannels: [Int: UInt32] = [:]
     var initiator: InitiatorHandshake?

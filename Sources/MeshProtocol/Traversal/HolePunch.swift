@@ -57,6 +57,15 @@ package struct HolePunch: Sendable {
         case finish(isOpen: Bool)
     }
 
+    /// How often the peer has had addresses tried in vain, and when it may again.
+    package struct SprayLimit: Sendable {
+        fileprivate var sprays: UInt64 = 0
+        fileprivate var allowedAt = Instant.zero
+
+        /// A limit that nothing was counted to.
+        package init() {}
+    }
+
     private enum Asking: Sendable {
         case idle
         case patient(until: Instant)
@@ -79,14 +88,14 @@ package struct HolePunch: Sendable {
     /// The request of a peer whose ports are regular, as this side's, until this side has measured its own.
     private var waiting: PunchRequest?
     private var failures: UInt64 = 0
-    private var sprays: UInt64 = 0
-    private var sprayAllowedAt = Instant.zero
+    /// How often the peer may have addresses tried; outlives the session, or a peer would ask anew with each handshake.
+    package private(set) var sprayLimit: SprayLimit
     private var isDirect = false
     private var local = PortMapping.unknown
     private var remote = PortMapping.unknown
 
-    /// Makes a machine that waits.
-    package init() {}
+    /// Makes a machine that waits; `sprayLimit`: of the machine for the same peer before.
+    package init(sprayLimit: SprayLimit = SprayLimit()) { self.sprayLimit = sprayLimit }
 
     // MARK: - Events
 
@@ -95,8 +104,7 @@ package struct HolePunch: Sendable {
         self.isDirect = isDirect
         if isDirect {
             failures = 0
-            sprays = 0
-            sprayAllowedAt = .zero
+            sprayLimit = SprayLimit()
             spray = nil
             waiting = nil
             if case .asked = asking { return }
@@ -109,8 +117,7 @@ package struct HolePunch: Sendable {
     /// This host's network changed: what failed before may work now.
     package mutating func networkChanged(at now: Instant) {
         failures = 0
-        sprays = 0
-        sprayAllowedAt = .zero
+        sprayLimit = SprayLimit()
         if case .resting = asking { asking = .patient(until: now.advanced(milliseconds: Self.patienceMilliseconds)) }
     }
 
@@ -138,12 +145,12 @@ package struct HolePunch: Sendable {
     package mutating func received(
         _ request: PunchRequest, isNamed: Bool, at now: Instant, steps: inout [Step]
     ) {
-        guard isNamed, !isDirect, spray?.next ?? .distantFuture == .distantFuture, now >= sprayAllowedAt,
+        guard isNamed, !isDirect, spray?.next ?? .distantFuture == .distantFuture, now >= sprayLimit.allowedAt,
             !request.first.address.isVersion6
         else { return }
-        let gap = min(Self.sprayGapMilliseconds << min(sprays, 7), Self.restMillisecondsMax)
-        sprayAllowedAt = now.advanced(milliseconds: gap)
-        sprays += 1
+        let gap = min(Self.sprayGapMilliseconds << min(sprayLimit.sprays, 7), Self.restMillisecondsMax)
+        sprayLimit.allowedAt = now.advanced(milliseconds: gap)
+        sprayLimit.sprays += 1
         if case .regular = local, case .regular = remote {
             switch asking {
             case .asked: spray = Spray(request: request, next: now)
@@ -257,13 +264,14 @@ package struct HolePunch: Sendable {
     private mutating func probe(entropy: inout EntropySource, at now: Instant, steps: inout [Step]) {
         guard var current = spray.take() else { return }
         let request = current.request
-        for _ in 0..<Self.probesPerStep where current.count < Int(min(request.portsMax, Self.probesMax)) {
+        let count = Int(min(request.portsMax, request.step == 0 ? Self.probesMax : Self.regularProbesMax))
+        for _ in 0..<Self.probesPerStep where current.count < count {
             guard let port = Self.port(current, entropy: &entropy) else { return }
             current.count += 1
-            guard current.ports.insert(port).inserted else { continue }
+            guard port >= Self.lowestPort, current.ports.insert(port).inserted else { continue }
             steps.append(.probe(Endpoint(address: request.first.address, port: port)))
         }
-        guard current.count < Int(min(request.portsMax, Self.probesMax)) else {
+        guard current.count < count else {
             // The last ones are under way; who answers them is still known.
             current.next = .distantFuture
             return spray = current

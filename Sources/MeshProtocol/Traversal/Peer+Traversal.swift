@@ -9,8 +9,11 @@ extension Peer {
 
     /// A new session, or none: attempts begin anew.
     mutating func beginTraversal(context: PeerContext, actions: inout [PeerAction]) {
-        if holePunch != nil { actions.append(.traversal(.reset)) }
-        holePunch = context.opensSockets && paths.prober != nil ? HolePunch() : nil
+        if let holePunch {
+            sprayLimit = holePunch.sprayLimit
+            actions.append(.traversal(.reset))
+        }
+        holePunch = context.opensSockets && paths.prober != nil ? HolePunch(sprayLimit: sprayLimit) : nil
     }
 
     /// The peer asks for challenges to ports of its address.

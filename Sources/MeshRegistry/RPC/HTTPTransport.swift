@@ -7,7 +7,8 @@ internal import NIOHTTP1
 public struct HTTPTransport: RPCTransport {
     /// Time for a whole request, its answer's last byte included: the slowest public endpoints take 2 s for such proofs, and
     /// a list takes several requests one after the other.
-    private static let timeoutSeconds = 8
+    package static let timeout = Duration.seconds(timeoutSeconds)
+    private static let timeoutSeconds: Int64 = 8
 
     /// One client for the process: it lives as long, and keeps connections to the endpoints.
     private static let client: HTTPClient = {
@@ -30,7 +31,7 @@ public struct HTTPTransport: RPCTransport {
                 defer { group.cancelAll() }
                 group.addTask { try await Self.exchange(body, url, byteCountMax) }
                 group.addTask {
-                    try await Task.sleep(for: .seconds(Self.timeoutSeconds))
+                    try await Task.sleep(for: Self.timeout)
                     throw RPCFailure.timedOut
                 }
                 guard let answer = try await group.next() else { throw RPCFailure.timedOut }
@@ -52,7 +53,7 @@ public struct HTTPTransport: RPCTransport {
         request.method = .POST
         request.headers.add(name: "content-type", value: "application/json")
         request.body = .bytes(ByteBuffer(bytes: body))
-        let response = try await client.execute(request, timeout: .seconds(Int64(timeoutSeconds)))
+        let response = try await client.execute(request, timeout: .seconds(timeoutSeconds))
         guard response.status == .ok else { throw RPCFailure.status(Int(response.status.code)) }
         return Data(try await response.body.collect(upTo: byteCountMax).readableBytesView)
     }

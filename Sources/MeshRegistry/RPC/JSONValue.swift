@@ -41,8 +41,9 @@ public enum JSONValue: Hashable, Sendable {
 }
 
 extension JSONValue: Codable {
-    /// Reads any value; texts first, for proofs have thousands of them.
+    /// Reads any value; texts first, for proofs have thousands of them. Throws also when the task was cancelled.
     public init(from decoder: any Decoder) throws {
+        try Task.checkCancellation()
         let container = try decoder.singleValueContainer()
         if let text = try? container.decode(String.self) {
             self = .string(text)

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import MeshControl
 
 /// What an endpoint says to a call.
 public enum RPCAnswer: Hashable, Sendable {
@@ -59,10 +60,7 @@ enum RPCCodec {
     }
 
     private static func shown(_ text: String) -> String {
-        String(
-            text.unicodeScalars.filter { !$0.properties.isWhitespace || $0 == " " }.filter {
-                $0.value >= 0x20 && $0.value != 0x7F
-            }.prefix(messageCharactersMax).map(Character.init))
+        TextTable.printable(String(text.prefix(messageCharactersMax)))
     }
 }
 

@@ -10,7 +10,8 @@ public import MeshEthereum
 /// A list that was read before is brought up to date: nothing is asked while the root of the contract's storage is the
 /// same, else what events of all endpoints name is proven anew (``follow(_:count:of:_:)``), and now and then everything.
 ///
-/// An endpoint that is found out is named in the log, counted, and not asked again in that reading.
+/// An endpoint that is found out is named in the log, counted, and not asked again in that reading; for events it is not asked
+/// for an hour.
 public actor RegistryReader {
     /// A block that enough endpoints have.
     struct Agreement {
@@ -30,6 +31,8 @@ public actor RegistryReader {
     private var turn = 0
     /// Endpoints that did not answer in this reading: they are asked last.
     private var silent: Set<Int> = []
+    /// Endpoints that were found out about events, and the time of a block from which on they are asked for events again.
+    private var mutedUntil: [Int: UInt64] = [:]
     /// Events bring a list up to date as long as one of those asked tells all of them; after an hour that is not relied on.
     private static let wholeSecondsMax: UInt64 = 3600
 
@@ -65,10 +68,14 @@ public actor RegistryReader {
         var list = List(entries: [], wholeTime: header.timestamp)
         if let known = previous.flatMap({ Self.unchanged($0, contract, storageRoot, at: header) }) {
             list = known
-        } else if let previous, previous.contract == contract, Self.isFresh(previous, at: header),
-            let followed = try await follow(previous, count: count, of: contract, &agreement)
-        {
-            list = List(entries: followed, wholeTime: previous.wholeTime)
+        } else if let previous, previous.contract == contract, Self.isFresh(previous, at: header) {
+            let following = try await follow(previous, count: count, of: contract, &agreement)
+            if let followed = following.entries {
+                list = List(entries: followed, wholeTime: previous.wholeTime)
+            } else {
+                list.entries = try await entries(count, of: contract, &agreement)
+                judge(following, from: previous.entries, to: list.entries, &agreement)
+            }
         } else {
             list.entries = try await entries(count, of: contract, &agreement)
         }
@@ -141,6 +148,12 @@ public actor RegistryReader {
             return all.sorted { $0.index < $1.index }
         }
     }
+
+    /// Whether an endpoint is not asked for events at a block.
+    func isMuted(_ index: Int, at header: BlockHeader) -> Bool { mutedUntil[index, default: 0] > header.timestamp }
+
+    /// Has an endpoint not asked for events until the whole list is read anew in any case.
+    func mute(_ index: Int, at header: BlockHeader) { mutedUntil[index] = header.timestamp + Self.wholeSecondsMax }
 
     /// Notes that an endpoint did not answer.
     func failed(_ index: Int, _ reason: String) {

@@ -9,10 +9,12 @@ public enum GatewayExchange {
     ///
     /// - Parameters:
     ///   - byteCountMax: Bytes taken.
+    ///   - place: What `isWhole` keeps from call to call, so that it need not begin anew.
     ///   - isWhole: Whether all of the answer has come; called on `eventLoop` after each read.
-    public static func run(
+    public static func run<Place: Sendable>(
         _ request: [UInt8], with server: Endpoint, on eventLoop: any EventLoop, byteCountMax: Int = 65_536,
-        timeoutMilliseconds: Int64 = 2_000, isWhole: @escaping @Sendable ([UInt8]) -> Bool
+        timeoutMilliseconds: Int64 = 2_000, place: Place,
+        isWhole: @escaping @Sendable (inout Place, [UInt8]) -> Bool
     ) -> EventLoopFuture<[UInt8]?> {
         let result = eventLoop.makePromise(of: [UInt8]?.self)
         let address: SocketAddress
@@ -23,7 +25,7 @@ public enum GatewayExchange {
                 channel.eventLoop.makeCompletedFuture {
                     let handler = GatewayExchangeHandler(
                         request: request, byteCountMax: byteCountMax, timeout: .milliseconds(timeoutMilliseconds),
-                        isWhole: isWhole, result: result)
+                        place: place, isWhole: isWhole, result: result)
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }
             }
@@ -33,25 +35,27 @@ public enum GatewayExchange {
     }
 }
 
-private final class GatewayExchangeHandler: ChannelInboundHandler {
+private final class GatewayExchangeHandler<Place: Sendable>: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private let request: [UInt8]
     private let byteCountMax: Int
     private let timeout: TimeAmount
-    private let isWhole: @Sendable ([UInt8]) -> Bool
+    private var place: Place
+    private let isWhole: @Sendable (inout Place, [UInt8]) -> Bool
     private let result: EventLoopPromise<[UInt8]?>
     private var answer: [UInt8] = []
     private var timer: Scheduled<Void>?
 
     init(
-        request: [UInt8], byteCountMax: Int, timeout: TimeAmount, isWhole: @escaping @Sendable ([UInt8]) -> Bool,
-        result: EventLoopPromise<[UInt8]?>
+        request: [UInt8], byteCountMax: Int, timeout: TimeAmount, place: Place,
+        isWhole: @escaping @Sendable (inout Place, [UInt8]) -> Bool, result: EventLoopPromise<[UInt8]?>
     ) {
         self.request = request
         self.byteCountMax = byteCountMax
         self.timeout = timeout
+        self.place = place
         self.isWhole = isWhole
         self.result = result
     }
@@ -68,7 +72,7 @@ private final class GatewayExchangeHandler: ChannelInboundHandler {
             answer = []
         } else {
             answer += bytes.readableBytesView
-            guard isWhole(answer) else { return }
+            guard isWhole(&place, answer) else { return }
         }
         context.close(promise: nil)
     }

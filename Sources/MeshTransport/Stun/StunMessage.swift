@@ -102,8 +102,9 @@ public struct StunMessage: Equatable, Sendable {
 
     /// What a server answers to this message, from `source`; `nil` for all but binding requests.
     ///
-    /// The answer has no more than 28 bytes more than the request, to be of no use for amplification; for that PADDING is as
-    /// long as that of the request, though RFC 5780 section 6.1 would have it as long as the interface's MTU.
+    /// The answer has up to 24 bytes more than the request, and up to 72 more once a server has added RESPONSE-ORIGIN and
+    /// OTHER-ADDRESS (36 of version 4): of little use for amplification. For that PADDING is as long as that of the request,
+    /// though RFC 5780 section 6.1 would have it as long as the interface's MTU.
     public func bindingAnswer(to source: Endpoint) -> StunMessage? {
         guard messageClass == .request, method == Self.bindingMethod else { return nil }
         var answer = StunMessage(messageClass: .success, transactionID: transactionID)

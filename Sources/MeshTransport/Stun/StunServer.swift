@@ -44,8 +44,6 @@ public final class StunServer: Sendable {
         public var requestsPerSecond = 20
         /// Requests of one source at once. Default 40: two seconds' worth, for those nodes after a power cut.
         public var requestsBurst = 40
-        /// Sources remembered. Default 4,096, in all below 1 MB; a bucket is forgotten after 2 s without requests.
-        public var sourcesMax = 4_096
 
         /// Makes the default limits.
         public init() {}

@@ -14,8 +14,7 @@ final class StunServerCore {
     private var limiter: SourceRateLimiter
 
     init(limits: StunServer.Limits) {
-        limiter = SourceRateLimiter(
-            perSecond: limits.requestsPerSecond, burst: limits.requestsBurst, sourcesMax: limits.sourcesMax)
+        limiter = SourceRateLimiter(perSecond: limits.requestsPerSecond, burst: limits.requestsBurst)
     }
 
     /// The answer to a datagram, if it gets one, the port of its sender to send it to and the socket to send it from.

@@ -2,14 +2,11 @@ internal import MeshBase
 
 /// An HTTP answer of a gateway (RFC 9112), as far as UPnP's descriptions and SOAP need it.
 package struct GatewayHTTPAnswer: Hashable, Sendable {
-    /// What the bytes so far are.
-    package enum Progress: Hashable, Sendable {
-        /// More have to come.
-        case partial
-        /// An answer.
-        case whole(GatewayHTTPAnswer)
-        /// No HTTP, or longer than allowed.
-        case malformed
+    /// How the end of a body is found.
+    enum Framing: Hashable, Sendable {
+        case byteCount(Int)
+        case chunks
+        case endOfConnection
     }
 
     /// Head and body together: descriptions of real gateways have 2 to 20 KB.
@@ -19,24 +16,37 @@ package struct GatewayHTTPAnswer: Hashable, Sendable {
     /// The body, without the frames of chunks.
     package let body: [UInt8]
 
-    /// Reads an answer. `isEnded`: the connection is closed, nothing more comes.
-    package static func parse(_ bytes: [UInt8], isEnded: Bool) -> Progress {
-        guard bytes.count <= byteCountMax else { return .malformed }
-        guard let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) else { return isEnded ? .malformed : .partial }
-        let lines = String(decoding: bytes[..<end.lowerBound], as: UTF8.self).split(separator: "\r\n")
-        guard let first = lines.first, let status = status(String(first)) else { return .malformed }
+    /// Reads an answer of which all has come; `nil`: no HTTP, not whole, or longer than allowed.
+    package init?(_ bytes: [UInt8]) {
+        guard bytes.count <= Self.byteCountMax, let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)),
+            let head = Self.head(bytes[..<end.lowerBound])
+        else { return nil }
+        let rest = bytes[end.upperBound...]
+        status = head.status
+        switch head.framing {
+        case .chunks:
+            guard let body = Self.chunked(rest) else { return nil }
+            self.body = body
+        case .byteCount(let count):
+            guard rest.count >= count else { return nil }
+            body = Array(rest.prefix(count))
+        case .endOfConnection: body = Array(rest)
+        }
+    }
+
+    /// Reads what stands before the empty line; `nil`: no HTTP.
+    static func head(_ bytes: ArraySlice<UInt8>) -> (status: Int, framing: Framing)? {
+        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\r\n")
+        guard let first = lines.first, let status = status(String(first)) else { return nil }
         let headers = lines.dropFirst().map(GatewayText.header)
-        let rest = Array(bytes[end.upperBound...])
         if let coding = headers.first(where: { $0.name == "transfer-encoding" }) {
-            guard coding.value.lowercased() == "chunked" else { return .malformed }
-            return chunked(rest, status: status, isEnded: isEnded)
+            return coding.value.lowercased() == "chunked" ? (status, .chunks) : nil
         }
         if let length = headers.first(where: { $0.name == "content-length" }) {
-            guard let count = Int(length.value), (0...byteCountMax).contains(count) else { return .malformed }
-            guard rest.count >= count else { return isEnded ? .malformed : .partial }
-            return .whole(GatewayHTTPAnswer(status: status, body: Array(rest.prefix(count))))
+            guard let count = Int(length.value), (0...byteCountMax).contains(count) else { return nil }
+            return (status, .byteCount(count))
         }
-        return isEnded ? .whole(GatewayHTTPAnswer(status: status, body: rest)) : .partial
+        return (status, .endOfConnection)
     }
 
     private static func status(_ line: String) -> Int? {
@@ -47,21 +57,27 @@ package struct GatewayHTTPAnswer: Hashable, Sendable {
         return status
     }
 
+    /// The size in a chunk's first line, without the line's end; `nil`: it is none.
+    static func chunkSize(_ line: ArraySlice<UInt8>) -> Int? {
+        let text = String(decoding: line, as: UTF8.self)
+        guard let digits = text.split(separator: ";", omittingEmptySubsequences: false).first,
+            let size = Int(digits, radix: 16), (0...byteCountMax).contains(size)
+        else { return nil }
+        return size
+    }
+
     /// Chunks (RFC 9112 section 7.1): size in hexadecimal, line end, that many bytes, line end; the last one has size 0.
-    private static func chunked(_ bytes: [UInt8], status: Int, isEnded: Bool) -> Progress {
-        var rest = bytes[...]
+    private static func chunked(_ bytes: ArraySlice<UInt8>) -> [UInt8]? {
+        var rest = bytes
         var body: [UInt8] = []
         while let end = rest.firstRange(of: Array("\r\n".utf8)) {
-            let line = String(decoding: rest[..<end.lowerBound], as: UTF8.self)
-            guard let digits = line.split(separator: ";", omittingEmptySubsequences: false).first,
-                let size = Int(digits, radix: 16), (0...byteCountMax).contains(size)
-            else { return .malformed }
+            guard let size = chunkSize(rest[..<end.lowerBound]) else { return nil }
             rest = rest[end.upperBound...]
-            if size == 0 { return .whole(GatewayHTTPAnswer(status: status, body: body)) }
-            guard rest.count >= size + 2 else { break }
+            if size == 0 { return body }
+            guard rest.count >= size + 2 else { return nil }
             body += rest.prefix(size)
             rest = rest.dropFirst(size + 2)
         }
-        return isEnded ? .malformed : .partial
+        return nil
     }
 }

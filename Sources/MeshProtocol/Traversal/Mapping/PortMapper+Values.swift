@@ -18,7 +18,7 @@ extension PortMapper {
         /// Send a datagram from the mapper's own socket, which has the address that leads to the gateway.
         case send([UInt8], to: Endpoint)
         /// Connect to the gateway by TCP, send these bytes, and report what comes until the other side closes or
-        /// `PortMapper.isWhole` by `exchanged`, `nil` when nothing has come after 2 s; an exchange before it is void.
+        /// `GatewayAnswerEnd.isWhole` by `exchanged`, `nil` when nothing has come after 2 s; an exchange before it is void.
         case exchange(Int, with: Endpoint, [UInt8])
         /// Peers reach the node's socket at this address.
         case mapped(Endpoint, Method, lifetimeSeconds: UInt32)

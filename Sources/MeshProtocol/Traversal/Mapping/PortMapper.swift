@@ -77,11 +77,6 @@ public struct PortMapper: Sendable {
         stage = .surveying(sent: 0, next: now)
     }
 
-    /// Whether all of an exchange's answer has come.
-    public static func isWhole(_ bytes: [UInt8]) -> Bool {
-        GatewayHTTPAnswer.parse(bytes, isEnded: false) != .partial
-    }
-
     // MARK: - Events
 
     /// A datagram came to the mapper's socket.
@@ -139,8 +134,7 @@ public struct PortMapper: Sendable {
     public mutating func exchanged(_ number: Int, _ bytes: [UInt8]?, at now: Instant, actions: inout [Action]) {
         guard let (current, topic) = exchange, current == number else { return }
         exchange = nil
-        var answer: GatewayHTTPAnswer?
-        if let bytes, case .whole(let whole) = GatewayHTTPAnswer.parse(bytes, isEnded: true) { answer = whole }
+        let answer = bytes.flatMap { GatewayHTTPAnswer($0) }
         switch topic {
         case .description(let url):
             guard let answer, answer.status == 200 else { break }
