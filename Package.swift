@@ -153,22 +153,22 @@ let package = Package(
             dependencies: ["MeshFuzz", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Fuzz/Runner"),
         .target(name: "MeshTestSupport", path: "Tests/MeshTestSupport"),
-        .testTarget(name: "FuzzTests", dependencies: ["MeshFuzz"]),
+        .testTarget(name: "FuzzTests", dependencies: ["MeshFuzz", "MeshTestSupport"]),
         .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
         .testTarget(
             name: "MeshControlTests",
             dependencies: [
-                "MeshBase", "MeshControl",
+                "MeshBase", "MeshControl", "MeshTestSupport",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
-        .testTarget(name: "MeshCryptoTests", dependencies: ["MeshBase", "MeshCrypto"]),
+        .testTarget(name: "MeshCryptoTests", dependencies: ["MeshBase", "MeshCrypto", "MeshTestSupport"]),
         .testTarget(
             name: "MeshEthereumTests",
-            dependencies: ["MeshEthereum", .product(name: "Crypto", package: "swift-crypto")]),
-        .testTarget(name: "MeshEthernetTests", dependencies: ["MeshBase", "MeshEthernet"]),
-        .testTarget(name: "MeshLinuxTests", dependencies: ["MeshBase", "MeshLinux"]),
+            dependencies: ["MeshEthereum", "MeshTestSupport", .product(name: "Crypto", package: "swift-crypto")]),
+        .testTarget(name: "MeshEthernetTests", dependencies: ["MeshBase", "MeshEthernet", "MeshTestSupport"]),
+        .testTarget(name: "MeshLinuxTests", dependencies: ["MeshBase", "MeshLinux", "MeshTestSupport"]),
         .testTarget(
             name: "MeshLabTests",
             dependencies: [
@@ -197,7 +197,8 @@ let package = Package(
         .testTarget(
             name: "MeshRegistryTests",
             dependencies: [
-                "MeshBase", "MeshEthereum", "MeshRegistry", .product(name: "Logging", package: "swift-log"),
+                "MeshBase", "MeshEthereum", "MeshRegistry", "MeshTestSupport",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
@@ -207,12 +208,13 @@ let package = Package(
                 "MeshBase", "MeshControl", "MeshCrypto", "MeshEthereum", "MeshOperator", "MeshRegistry", "MeshSigner",
                 .product(name: "Logging", package: "swift-log"),
             ]),
-        .testTarget(name: "MeshSignerTests", dependencies: ["MeshCrypto", "MeshEthereum", "MeshSigner"]),
-        .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshProtocol", "MeshSim"]),
+        .testTarget(
+            name: "MeshSignerTests", dependencies: ["MeshCrypto", "MeshEthereum", "MeshSigner", "MeshTestSupport"]),
+        .testTarget(name: "MeshSimTests", dependencies: ["MeshBase", "MeshProtocol", "MeshSim", "MeshTestSupport"]),
         .testTarget(
             name: "MeshTransportTests",
             dependencies: [
-                "MeshBase", "MeshLinux", "MeshTransport",
+                "MeshBase", "MeshLinux", "MeshTestSupport", "MeshTransport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),

@@ -201,21 +201,10 @@ extension NodeDaemon {
 
     /// Takes a datagram that came by a further socket.
     func received(_ datagram: ByteBuffer, from remote: Endpoint) {
-        let now = BootClock.now()
-        var actions: [NodeAction] = []
-        var datagram = datagram
-        unsafe datagram.withUnsafeMutableReadableBytes { bytes in
-            // SAFETY: the span covers the readable bytes of the buffer and is used only inside the closure.
-            var span = unsafe MutableRawSpan(_unsafeBytes: bytes)
-            guard span.byteCount > 0 else { return }
-            output = messageOutput
-            received(&span, by: .udp(remote), at: now, actions: &actions)
-            messageOutput.flush()
-            output = nil
+        take(datagram) { bytes, now, actions in
+            guard bytes.byteCount > 0 else { return }
+            received(&bytes, by: .udp(remote), at: now, actions: &actions)
         }
-        guard !actions.isEmpty else { return }
-        perform(actions, at: now)
-        arm(at: now)
     }
 
     /// Has `seal` write and seal a record in memory of its own, and `send` send it. Returns whether there was a session.

@@ -10,21 +10,28 @@ internal import NIOCore
 extension NodeDaemon {
     func received(_ message: ByteBuffer, from connection: WebSocketConnection) {
         guard let source = sources[connection.id] else { return }
-        let now = BootClock.now()
-        var actions: [NodeAction] = []
-        var message = message
         var isWhole = true
-        unsafe message.withUnsafeMutableReadableBytes { bytes in
-            // SAFETY: the span covers the readable bytes of the buffer and is used only inside the closure.
-            var span = unsafe MutableRawSpan(_unsafeBytes: bytes)
-            output = messageOutput
-            isWhole = readItems(of: &span, source: source, connection: connection.id, at: now, actions: &actions)
-            messageOutput.flush()
-            output = nil
+        take(message) { bytes, now, actions in
+            isWhole = readItems(of: &bytes, source: source, connection: connection.id, at: now, actions: &actions)
         }
         if !isWhole {
             counters["message_malformed", default: 0] += 1
             connection.close(code: 1002, text: "malformed item")
+        }
+    }
+
+    /// Has `body` take what came in place; frames in it are written before its memory goes, then its actions are performed.
+    func take(_ message: ByteBuffer, _ body: (inout MutableRawSpan, Instant, inout [NodeAction]) -> Void) {
+        let now = BootClock.now()
+        var actions: [NodeAction] = []
+        var message = message
+        unsafe message.withUnsafeMutableReadableBytes { bytes in
+            // SAFETY: the span covers the readable bytes of the buffer and is used only inside the closure.
+            var span = unsafe MutableRawSpan(_unsafeBytes: bytes)
+            output = messageOutput
+            body(&span, now, &actions)
+            messageOutput.flush()
+            output = nil
         }
         guard !actions.isEmpty else { return }
         perform(actions, at: now)

@@ -1,18 +1,13 @@
 import Foundation
 import MeshFuzz
+import MeshTestSupport
 import Testing
 
 @Suite(.serialized) struct FuzzTests {
     private static let corpus = URL(filePath: #filePath).deletingLastPathComponent()
         .appending(path: "../../Fuzz/Corpus").standardizedFileURL.path
 
-    /// `MESH_SEED` of the environment, or a new one.
-    private static let seed: UInt64 = {
-        let given = ProcessInfo.processInfo.environment["MESH_SEED"].flatMap { UInt64($0) }
-        let seed = given ?? UInt64.random(in: 0...0xFFFF_FFFF)
-        print("MESH_SEED=\(seed)")
-        return seed
-    }()
+    private static let seed = testSeed()
 
     @Test(arguments: FuzzTarget.all.map(\.name)) func theCommittedCorpusIsSurvived(name: String) throws {
         let target = try #require(FuzzTarget.named(name))

@@ -1,5 +1,6 @@
 import MeshBase
 import MeshControl
+import MeshTestSupport
 import Testing
 
 @Suite struct ConfigurationLimitsTests {
@@ -58,7 +59,7 @@ import Testing
     }
 
     @Test func anyBytesAreSurvived() {
-        var generator = SplitMix(state: 0x5EED_0002)
+        var generator = SeededGenerator(seed: 0x5EED_0002)
         let pieces = [
             "mode", ": ", "\n", "  ", "- ", "[", "]", "{", "}", "\"", "'", "|", ">", "#", "&a ", "*a", "tap", "\t", "?",
             "%TAG ! x\n", "---\n", "...", "!!int ", "1", "\u{FEFF}", "\u{85}", "\0", "~", "\\u0", "relays", "url",
@@ -72,7 +73,7 @@ import Testing
     }
 
     @Test func base64RoundTripsAndRefusesOtherText() {
-        var generator = SplitMix(state: 7)
+        var generator = SeededGenerator(seed: 7)
         for count in 0..<64 {
             let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
             #expect(Base64.decode(Base64.encode(bytes)) == bytes)

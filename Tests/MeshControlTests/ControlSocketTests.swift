@@ -1,6 +1,7 @@
 import Glibc
 import Logging
 import MeshControl
+import MeshTestSupport
 import NIOCore
 import NIOPosix
 import Testing
@@ -258,7 +259,7 @@ import Testing
     }
 
     @Test func anyLineIsSurvived() {
-        var generator = SplitMix(state: 0x5EED_0003)
+        var generator = SeededGenerator(seed: 0x5EED_0003)
         let pieces = [
             "{", "}", "\"version\"", ":", "1", ",", "\"request\"", "\"ping\"", "\"peer\"", "\"x\"", "\"count\"", "[",
             "]", "null", "-1", "1e999", "\"\\u0000\"", "99999999999999999999", "\"result\"", "\"status\"", "true",

@@ -1,4 +1,5 @@
 import MeshCrypto
+import MeshTestSupport
 import Testing
 
 @Suite struct IdentityFileTests {
@@ -135,7 +136,7 @@ import Testing
     }
 
     @Test func anyBytesAreSurvived() {
-        var generator = SplitMix(state: 0x5EED_0001)
+        var generator = SeededGenerator(seed: 0x5EED_0001)
         for _ in 0..<20_000 {
             let count = Int.random(in: 0...200, using: &generator)
             var bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }
@@ -149,17 +150,5 @@ import Testing
     private static func resealed(_ file: [UInt8]) -> [UInt8] {
         let body = file.dropLast(32)
         return body + IdentityFile.checksum(body)
-    }
-
-    /// SplitMix64, for seeded randomness.
-    private struct SplitMix: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-            return z ^ z >> 31
-        }
     }
 }

@@ -1,5 +1,6 @@
 import Crypto
 import MeshEthereum
+import MeshTestSupport
 import Testing
 
 @Suite struct KeccakTests {

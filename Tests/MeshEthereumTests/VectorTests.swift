@@ -1,11 +1,12 @@
 import Foundation
 import MeshEthereum
+import MeshTestSupport
 import Testing
 
 /// What other implementations made (Tests/Vectors/registry/README.md).
 @Suite(
     .enabled(
-        if: FileManager.default.fileExists(atPath: VectorFile.directory + "/keccak.json"),
+        if: RegistryVectors.has("keccak"),
         "the registry's vectors are not there"))
 struct VectorTests {
     @Test func hashesAreTheSame() throws {
@@ -15,7 +16,7 @@ struct VectorTests {
             }
             var vectors: [Vector]
         }
-        let file: File = try VectorFile.read("keccak")
+        let file: File = try RegistryVectors.read("keccak")
         for vector in file.vectors {
             #expect(Keccak256.hash(try hex(vector.message)).bytes == (try hex(vector.digest)))
         }
@@ -29,7 +30,7 @@ struct VectorTests {
             }
             var vectors: [Vector]
         }
-        let file: File = try VectorFile.read("accounts")
+        let file: File = try RegistryVectors.read("accounts")
         for vector in file.vectors {
             let address = EthereumAddress(lowerBytesOf: Keccak256.hash(try hex(vector.publicKey)))
             #expect(address.bytes == (try hex(vector.address)))
@@ -46,7 +47,7 @@ struct VectorTests {
             }
             var vectors: [Vector]
         }
-        let file: File = try VectorFile.read("names")
+        let file: File = try RegistryVectors.read("names")
         for vector in file.vectors {
             #expect(ENSName.node(of: vector.name).bytes == (try hex(vector.node)), "\(vector.name)")
         }
@@ -72,7 +73,7 @@ struct VectorTests {
             case .flag: try #require(nil as RLPItem?)
             }
         }
-        let file: File = try VectorFile.read("rlp")
+        let file: File = try RegistryVectors.read("rlp")
         for vector in file.accepted {
             let item = try item(vector.item)
             let encoding = try hex(vector.encoding)
@@ -101,7 +102,7 @@ struct VectorTests {
             var accepted: [Accepted]
             var refused: [Refused]
         }
-        let file: File = try VectorFile.read("abi")
+        let file: File = try RegistryVectors.read("abi")
         for vector in file.accepted {
             let types = try vector.types.map { try ABIType(text: $0) }
             let values = try zip(vector.values, types).map { try $0.value($1) }
@@ -126,7 +127,7 @@ struct VectorTests {
             }
             var vectors: [Vector]
         }
-        let file: File = try VectorFile.read("transactions")
+        let file: File = try RegistryVectors.read("transactions")
         for vector in file.vectors {
             let transaction = FeeMarketTransaction(
                 chainID: try #require(UInt64(vector.chainId)), nonce: try #require(UInt64(vector.nonce)),
@@ -163,7 +164,7 @@ struct VectorTests {
             let value = try TrieProof.value(at: try hex(claim.path), root: root, nodes: nodes)
             return (value ?? []) == (try hex(claim.value))
         }
-        let file: File = try VectorFile.read("tries")
+        let file: File = try RegistryVectors.read("tries")
         for claim in file.accepted { #expect(try holds(claim)) }
         for claim in file.refused { #expect((try? holds(claim)) != true, "\(claim.reason ?? "")") }
         print("\(file.accepted.count) claims hold, \(file.refused.count) do not")
@@ -189,7 +190,7 @@ struct VectorTests {
             }
             var empty, listed: Registry
         }
-        let file: File = try VectorFile.read("registry")
+        let file: File = try RegistryVectors.read("registry")
         for registry in [file.empty, file.listed] {
             let header = try BlockHeader { registry.block[$0]?.text }
             #expect(header.hash.description == registry.block["hash"]?.text)

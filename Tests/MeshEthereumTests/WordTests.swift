@@ -1,4 +1,5 @@
 import MeshEthereum
+import MeshTestSupport
 import Testing
 
 @Suite struct WordTests {

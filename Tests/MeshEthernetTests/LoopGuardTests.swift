@@ -1,5 +1,6 @@
 import MeshBase
 import MeshEthernet
+import MeshTestSupport
 import Testing
 
 @Suite struct LoopGuardTests {

@@ -1,5 +1,6 @@
 import MeshBase
 import MeshEthernet
+import MeshTestSupport
 import Testing
 
 /// The rules of the switch, written as plainly as possible, beside the switch itself. Times in milliseconds.

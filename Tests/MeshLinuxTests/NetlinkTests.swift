@@ -1,6 +1,6 @@
-import Foundation
 import MeshBase
 import MeshLinux
+import MeshTestSupport
 import Testing
 
 @Suite struct NetlinkTests {
@@ -87,13 +87,8 @@ import Testing
     }
 
     @Test func randomDamageNeverTraps() {
-        let seed = ProcessInfo.processInfo.environment["MESH_SEED"].flatMap(UInt64.init) ?? .random(in: .min ... .max)
-        print("MESH_SEED=\(seed)")
-        var state = seed
-        func random(_ bound: Int) -> Int {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return Int((state >> 33) % UInt64(bound))
-        }
+        var generator = SeededGenerator(seed: testSeed())
+        func random(_ bound: Int) -> Int { Int(generator.below(UInt64(bound))) }
         let whole = samples()
         var found = 0
         for _ in 0..<30_000 {

@@ -3,6 +3,7 @@ import Logging
 import MeshBase
 import MeshEthereum
 import MeshRegistry
+import MeshTestSupport
 import Synchronization
 import Testing
 

@@ -2,6 +2,7 @@ import Foundation
 import MeshBase
 import MeshEthereum
 import MeshRegistry
+import MeshTestSupport
 import Testing
 
 /// A list of made-up relays.

@@ -2,25 +2,8 @@ import Foundation
 import MeshCrypto
 import MeshEthereum
 import MeshSigner
+import MeshTestSupport
 import Testing
-
-/// Files that eth-account made: those in the repository, or more in the directory that `REGISTRY_VECTORS` names.
-enum VectorFile {
-    static let directory =
-        ProcessInfo.processInfo.environment["REGISTRY_VECTORS"]
-        ?? URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../Vectors/registry")
-        .standardizedFileURL.path
-
-    static func data(_ name: String) throws -> Data {
-        try Data(contentsOf: URL(filePath: "\(directory)/\(name).json"))
-    }
-
-    static func read<Contents: Decodable>(_ name: String, as type: Contents.Type = Contents.self) throws -> Contents {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        return try decoder.decode(type, from: data(name))
-    }
-}
 
 private func hex(_ text: String) throws -> [UInt8] { try Hexadecimal.bytes("0x" + text) }
 
@@ -72,7 +55,7 @@ private func hex(_ text: String) throws -> [UInt8] { try Hexadecimal.bytes("0x" 
 /// What eth-account made (Tests/Vectors/registry/README.md).
 @Suite(
     .enabled(
-        if: FileManager.default.fileExists(atPath: VectorFile.directory + "/accounts.json"),
+        if: RegistryVectors.has("accounts"),
         "the registry's vectors are not there"))
 struct SignerVectorTests {
     @Test func keysHaveTheSameAddresses() throws {
@@ -82,7 +65,7 @@ struct SignerVectorTests {
             }
             var vectors: [Vector]
         }
-        let file: File = try VectorFile.read("accounts")
+        let file: File = try RegistryVectors.read("accounts")
         for vector in file.vectors {
             #expect(EthereumKey(Secret(try hex(vector.key)))?.address.description == vector.checksumAddress)
         }
@@ -96,7 +79,7 @@ struct SignerVectorTests {
             }
             var vectors: [Vector]
         }
-        let file: File = try VectorFile.read("transactions")
+        let file: File = try RegistryVectors.read("transactions")
         for vector in file.vectors {
             let key = try #require(EthereumKey(Secret(try hex(vector.key))))
             let transaction = FeeMarketTransaction(
@@ -111,7 +94,7 @@ struct SignerVectorTests {
     }
 
     @Test func keystoresAreOpenedOrRefused() throws {
-        let file = try #require(JSONSerialization.jsonObject(with: VectorFile.data("keystores")) as? [String: Any])
+        let file = try #require(JSONSerialization.jsonObject(with: RegistryVectors.data("keystores")) as? [String: Any])
         let accepted = try #require(file["accepted"] as? [[String: Any]])
         let refused = try #require(file["refused"] as? [[String: Any]])
         func open(_ vector: [String: Any]) throws -> EthereumKey {

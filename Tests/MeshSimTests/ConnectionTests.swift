@@ -1,13 +1,12 @@
-import Foundation
 import MeshBase
 import MeshProtocol
 import MeshSim
+import MeshTestSupport
 import Testing
 
 /// Direct WebSockets where UDP is dropped: in virtual time.
 @Suite struct ConnectionTests {
-    private static let firstSeed = ProcessInfo.processInfo.environment["MESH_SEED"].flatMap { UInt64($0) } ?? 1
-    private static let seedCount = ProcessInfo.processInfo.environment["MESH_SEEDS"].flatMap { UInt64($0) } ?? 300
+    private static let seeds = SeedRange(defaultCount: 30, share: 10)
 
     /// Two nodes, a relay 40 ms from each, a direct path of 15 ms that carries no UDP.
     private static func world(seed: UInt64 = 1, afterDirect: Node.AfterDirect = .standby) throws -> Simulation {
@@ -143,9 +142,9 @@ import Testing
     }
 
     @Test func whateverTheNetworkDoesEachFrameComesOnceAndTheNodesAgreeInTheEnd() throws {
-        for seed in Self.firstSeed..<Self.firstSeed + Self.seedCount / 10 {
+        for seed in Self.seeds.seeds {
             var world = try Self.world(seed: seed, afterDirect: seed % 2 == 0 ? .standby : .disconnect)
-            var random = SplitMix(state: seed)
+            var random = SeededGenerator(seed: seed)
             for _ in 0..<12 {
                 switch random.below(5) {
                 case 0: world.resetConnections()

@@ -1,6 +1,7 @@
 import Foundation
 import MeshBase
 import MeshSim
+import MeshTestSupport
 import Testing
 
 @Suite struct MeshSimTests {
@@ -70,7 +71,7 @@ import Testing
 
     /// One world from a seed: trouble for 8 to 20 s, then a sound network.
     private static func fault(of seed: UInt64) -> String? {
-        var random = SplitMix(state: seed)
+        var random = SeededGenerator(seed: seed)
         do {
             let nodeCount = random.below(4) == 0 ? 3 : 2
             var world = try Simulation(
@@ -99,7 +100,7 @@ import Testing
         } catch { return "\(error)" }
     }
 
-    private static func trouble(_ world: inout Simulation, _ nodeCount: Int, _ random: inout SplitMix) {
+    private static func trouble(_ world: inout Simulation, _ nodeCount: Int, _ random: inout SeededGenerator) {
         let from = Int(random.below(UInt64(nodeCount)))
         let to = (from + 1 + Int(random.below(UInt64(nodeCount - 1)))) % nodeCount
         for _ in 0..<random.below(4) { _ = world.sendFrame(from: from, to: to) }
@@ -117,18 +118,5 @@ import Testing
         }
         world.run(milliseconds: 200)
         return numbers.allSatisfy { $0.map(world.deliveredFrames.contains) ?? false }
-    }
-}
-
-/// A small generator for the choices of the tests themselves.
-struct SplitMix {
-    var state: UInt64
-
-    mutating func below(_ bound: UInt64) -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return (mixed ^ (mixed >> 31)).multipliedFullWidth(by: bound).high
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import MeshBase
 import MeshSim
+import MeshTestSupport
 import Testing
 
 /// Drawn meshes on drawn networks, and what must be true of all of them.

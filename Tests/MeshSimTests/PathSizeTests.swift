@@ -1,14 +1,13 @@
-import Foundation
 import MeshBase
 import MeshCrypto
 import MeshProtocol
 import MeshSim
+import MeshTestSupport
 import Testing
 
 /// Paths that carry less than the largest frame needs: in virtual time.
 @Suite struct PathSizeTests {
-    private static let firstSeed = ProcessInfo.processInfo.environment["MESH_SEED"].flatMap { UInt64($0) } ?? 1
-    private static let seedCount = ProcessInfo.processInfo.environment["MESH_SEEDS"].flatMap { UInt64($0) } ?? 300
+    private static let seeds = SeedRange(defaultCount: 10, share: 30)
     /// A frame that fills the TAP's MTU of 1,400, with a tag of 802.1Q.
     private static let largeByteCount = 1_418
 
@@ -130,7 +129,7 @@ import Testing
 
     /// Any size at any time, with losses and disorder: what arrives is right, and at the end everything does.
     @Test func whateverBecomesOfThePathFramesArriveWholeOrNotAtAll() throws {
-        for seed in Self.firstSeed..<Self.firstSeed + max(Self.seedCount / 30, 3) {
+        for seed in Self.seeds.seeds {
             var entropy = EntropySource.seeded(seed)
             var world = try Self.world(seed: seed, datagramByteCountMax: 1_200 + Int(entropy.number(below: 300)))
             world.direct?.faults.jitterMilliseconds = entropy.number(below: 5)

@@ -1,6 +1,7 @@
 import MeshBase
 import MeshProtocol
 import MeshSim
+import MeshTestSupport
 import Testing
 
 /// Leaving the relay for a direct path, and coming back: in virtual time.
@@ -183,7 +184,7 @@ import Testing
         world.direct?.recorded = []
         let victim = Endpoint(address: try #require(IPAddress(bytes: [203, 0, 113, 77])), port: 4444)
         var sentBytes = 0
-        var random = SplitMix(state: 99)
+        var random = SeededGenerator(seed: 99)
         // Nothing named: both learn from what comes, and what comes is the attacker's to forge.
         for second in 0..<600 {
             _ = world.sendFrame(from: 0, to: 1)
@@ -263,7 +264,7 @@ import Testing
     /// Migrations by choice, changes of addresses and idle times on a network that only delays; then one that is cut
     /// and heals.
     private static func fault(of seed: UInt64) -> String? {
-        var random = SplitMix(state: seed &* 77)
+        var random = SeededGenerator(seed: seed &* 77)
         do {
             var world = try Self.world(
                 seed: seed, afterDirect: random.below(2) == 0 ? .standby : .disconnect,
@@ -303,7 +304,7 @@ import Testing
         } catch { return "\(error)" }
     }
 
-    private static func cutAndHeal(_ world: inout Simulation, _ random: inout SplitMix) -> String? {
+    private static func cutAndHeal(_ world: inout Simulation, _ random: inout SeededGenerator) -> String? {
         world.direct?.cut = random.below(2) == 0 ? [.init(0, 1), .init(1, 0)] : [.init(1, 0)]
         for _ in 0..<random.below(3_000) {
             _ = world.sendFrame(from: 0, to: 1)

@@ -1,5 +1,6 @@
 import MeshBase
 import MeshSim
+import MeshTestSupport
 import Testing
 
 /// Drawn translators, and who has to get through them.

@@ -16,6 +16,9 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
         return value ^ value >> 31
     }
 
+    /// A number below `bound`, which is at least 1.
+    public mutating func below(_ bound: UInt64) -> UInt64 { next().multipliedFullWidth(by: bound).high }
+
     /// The next `count` bytes.
     public mutating func bytes(_ count: Int) -> [UInt8] {
         (0..<count).map { _ in UInt8.random(in: .min ... .max, using: &self) }

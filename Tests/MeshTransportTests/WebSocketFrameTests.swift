@@ -1,4 +1,5 @@
 import MeshBase
+import MeshTestSupport
 import MeshTransport
 import NIOCore
 import Testing

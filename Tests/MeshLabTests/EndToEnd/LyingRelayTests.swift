@@ -76,6 +76,14 @@ extension LabTests.LyingRelayTests {
         }
     }
 
+    @Test func whoAsksAndNeverReadsGetsNoMoreAnswersThanABoundedNumber() async throws {
+        try await lab(.asksAndNeverReads) { lab in
+            try lab.wait("answers are dropped") {
+                try ["a", "b", "c"].contains { try counter(lab, $0, "control_dropped") > 0 }
+            }
+        }
+    }
+
     @Test func alteredRecordsAreRefusedAndCounted() async throws {
         try await lab(.altersRecords) { lab in
             try lab.wait("records were refused") {

@@ -22,6 +22,8 @@ actor LyingRelay {
         case altersRecords
         /// Loses CHALLENGE.
         case dropsChallenges
+        /// Repeats the HELLO that a CHALLENGE answers a thousand times, and reads no more of who sent it.
+        case asksAndNeverReads
     }
 
     private struct Forwarded {
@@ -40,6 +42,8 @@ actor LyingRelay {
     private var connections: [UInt64: WebSocketConnection] = [:]
     private var opened: [RelaySwitch.Route] = []
     private var history: [Forwarded] = []
+    /// The last HELLO to each connection.
+    private var hellos: [UInt64: Forwarded] = [:]
 
     init(lie: Lie, group: MultiThreadedEventLoopGroup) throws {
         self.lie = lie
@@ -92,11 +96,21 @@ actor LyingRelay {
             } else if let route = try? core.route(
                 from: connection.id, channel: channel, byteCount: bytes.count, at: BootClock.now())
             {
-                for forwarded in told(Forwarded(route: route, bytes: bytes)) {
+                let message = Forwarded(route: route, bytes: bytes)
+                if lie == .asksAndNeverReads { ask(message, from: connection) }
+                for forwarded in told(message) {
                     send(forwarded.bytes, channel: forwarded.route.channel, to: forwarded.route.connection)
                 }
             }
         }
+    }
+
+    private func ask(_ message: Forwarded, from connection: WebSocketConnection) {
+        if message.bytes[0] == MessageKind.hello.rawValue { hellos[message.route.connection] = message }
+        guard message.bytes[0] == MessageKind.challenge.rawValue, let hello = hellos.removeValue(forKey: connection.id)
+        else { return }
+        connection.pauseReading()
+        for _ in 0..<1_000 { send(hello.bytes, channel: hello.route.channel, to: connection.id) }
     }
 
     /// What it makes of a message.
@@ -119,7 +133,7 @@ actor LyingRelay {
         case .altersHandshakes where !isRecord, .altersRecords where isRecord:
             message.bytes[message.bytes.count / 2] ^= 0x10
         case .dropsChallenges where message.bytes[0] == MessageKind.challenge.rawValue: return []
-        case .altersHandshakes, .altersRecords, .dropsChallenges: break
+        case .altersHandshakes, .altersRecords, .dropsChallenges, .asksAndNeverReads: break
         }
         return [message]
     }

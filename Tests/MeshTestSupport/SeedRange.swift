@@ -1,27 +1,30 @@
-import Foundation
-import MeshBase
-import Synchronization
+internal import Foundation
+internal import Synchronization
 
 /// Seeds of one run: `MESH_SEEDS` many from `MESH_SEED` on.
-struct SeedRange: CustomStringConvertible {
+public struct SeedRange: Sendable, CustomStringConvertible {
     /// How often to say how far a run is: every few seconds.
     private static let progressCount: UInt64 = 500
 
     private let first: UInt64
     private let count: UInt64
 
-    /// `defaultCount` seeds from 1 on where the environment says nothing; otherwise one of `share` of its seeds.
-    init(defaultCount: UInt64, share: UInt64 = 1) {
+    /// Makes a range of `defaultCount` seeds from 1 on where the environment says nothing; otherwise one of `share` of its seeds.
+    public init(defaultCount: UInt64, share: UInt64 = 1) {
         let environment = ProcessInfo.processInfo.environment
         first = environment["MESH_SEED"].flatMap { UInt64($0) } ?? 1
         count = environment["MESH_SEEDS"].flatMap { UInt64($0) }.map { max($0 / share, 1) } ?? defaultCount
     }
 
-    var description: String { "\(count) seeds from \(first)" }
+    /// The seeds.
+    public var seeds: Range<UInt64> { first..<first + count }
+
+    /// How many seeds from which on.
+    public var description: String { "\(count) seeds from \(first)" }
 
     /// Plays all seeds on all processors, says how far it is, and returns what went wrong, by seed; `subject` is what is
     /// played.
-    func faults(
+    public func faults(
         of subject: String, _ play: @escaping @Sendable (UInt64) -> String?
     ) async -> [(seed: UInt64, fault: String)] {
         let strands = UInt64(ProcessInfo.processInfo.activeProcessorCount)
