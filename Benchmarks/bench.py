@@ -20,10 +20,13 @@ import time
 from measure import Measurement, percentile
 from network import Failure, Network
 from peers import all_peers
+from peers_memory import compare
 
 SPREAD = ("tcp1_gbps", "tcp4_gbps", "reverse_gbps", "udp1372_pps", "udp64_pps")
 # Peers that show how much of the figures is veth passing segments of 60 KB whole.
 PLAIN = ("ceiling", "shadowmesh-udp", "wireguard-go")
+# Peers of the node whose memory is measured with many.
+MEMORY_PEERS = 101
 
 
 def arguments():
@@ -161,8 +164,12 @@ def table(report):
                   for column, (word, width) in enumerate(zip(line, widths))) for line in lines)
     found = "\n".join(f"{name}: {value}" for name, value in report["ratios"].items())
     plain = ", ".join(f"{name} {values['median']}" for name, values in report["tcp1_gbps_without_veth_offloads"].items())
+    memory = report["memory"]
     return f"{text}\n\n{found}\nTCP x1 with veth's segmentation offloads off, Gbit/s: {plain or '-'}\n" \
-        f"allocations per frame: {report['allocations_per_frame']}"
+        f"allocations per frame: {report['allocations_per_frame']}\n" \
+        f"peak RSS of each further peer, bytes: {report['rss_per_further_peer_bytes'] or '-'}" \
+        + (f" (with 1 peer {memory['one_bytes']['peak']}, with {memory['peers']} {memory['all_bytes']['peak']})"
+           if memory else "")
 
 
 def main():
@@ -186,9 +193,19 @@ def main():
                     plain[peer.name].append(measure_plain(peer, options))
                 say(f"{time.monotonic() - begin:5.0f} s, round {number + 1} of {options.rounds}: {peer.name} "
                     f"{result['tcp1_gbps']:.2f} Gbit/s, {result['cpu_s_per_gbit']:.2f} CPU s per Gbit")
+    memory = None
+    if "shadowmesh-udp" in found and not options.quick:
+        with holding(options.lock):
+            say(f"{time.monotonic() - begin:5.0f} s, memory of {MEMORY_PEERS} peers")
+            try:
+                memory = compare(options.daemon.resolve(), MEMORY_PEERS)
+            except Failure as failure:
+                # Ten minutes of other figures are not thrown away.
+                say(f"the memory of further peers is left out: {failure}")
     rows = [row(peer.name, found[peer.name]) for peer in peers]
     report = {
         "rows": rows, "ratios": ratios(rows), "allocations_per_frame": allocations(options.micro),
+        "rss_per_further_peer_bytes": memory and memory["each_further_bytes"]["peak"], "memory": memory,
         "tcp1_gbps_without_veth_offloads": {name: spread(values) for name, values in plain.items() if values}}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(report, indent=1) + "\n")

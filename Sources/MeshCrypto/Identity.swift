@@ -9,20 +9,24 @@ public struct PublicIdentity: Sendable {
     public let bytes: [UInt8]
     /// The identity's name.
     public let id: PeerID
-    private let mldsa: MLDSA87.PublicKey
-    private let ed25519: Curve25519.Signing.PublicKey
 
     /// Checks both keys. Throws `CryptoError.malformedKey`.
     public init(bytes: [UInt8]) throws(CryptoError) {
-        guard bytes.count == SuiteSizes.publicIdentityByteCount else { throw .malformedKey }
+        guard Self.keys(in: bytes) != nil else { throw .malformedKey }
+        self.bytes = bytes
+        self.id = Self.id(of: bytes)
+    }
+
+    /// Both keys, ready to verify; made anew each time, since they take 8 KB in a session that verifies once in minutes.
+    private static func keys(
+        in bytes: [UInt8]
+    ) -> (mldsa: MLDSA87.PublicKey, ed25519: Curve25519.Signing.PublicKey)? {
+        guard bytes.count == SuiteSizes.publicIdentityByteCount else { return nil }
         let split = SuiteSizes.signaturePublicKeyByteCount
         guard let mldsa = try? MLDSA87.PublicKey(rawRepresentation: bytes[..<split]),
             let ed25519 = try? Curve25519.Signing.PublicKey(rawRepresentation: bytes[split...])
-        else { throw .malformedKey }
-        self.bytes = bytes
-        self.mldsa = mldsa
-        self.ed25519 = ed25519
-        self.id = Self.id(of: bytes)
+        else { return nil }
+        return (mldsa, ed25519)
     }
 
     /// The peer ID of a public identity's bytes, whether or not they are valid keys.
@@ -33,11 +37,13 @@ public struct PublicIdentity: Sendable {
 
     /// Checks both signatures of a pair. Throws `CryptoError.badSignature` unless both verify.
     public func verify(_ signature: [UInt8], _ purpose: SignaturePurpose, over data: [UInt8]) throws(CryptoError) {
-        guard signature.count == SuiteSizes.hybridSignatureByteCount else { throw .badSignature }
+        guard signature.count == SuiteSizes.hybridSignatureByteCount, let keys = Self.keys(in: bytes) else {
+            throw .badSignature
+        }
         let split = SuiteSizes.hybridSignatureByteCount - 64
         let message = purpose.message(data)
-        let first = mldsa.isValidSignature(signature[..<split], for: message)
-        let second = ed25519.isValidSignature(signature[split...], for: message)
+        let first = keys.mldsa.isValidSignature(signature[..<split], for: message)
+        let second = keys.ed25519.isValidSignature(signature[split...], for: message)
         guard first, second else { throw .badSignature }
     }
 }

@@ -15,6 +15,7 @@ extension NodeDaemon {
 
     /// Answers a request of the control socket.
     func answer(_ request: ControlRequest, stop: @escaping @Sendable () -> Void) -> EventLoopFuture<ControlResponse> {
+        setUpMemory.used(at: BootClock.now())
         switch request {
         case .status: return eventLoop.makeSucceededFuture(.status(status()))
         case .peers:

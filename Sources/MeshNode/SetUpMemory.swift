@@ -1,6 +1,7 @@
 internal import MeshBase
 
-/// When the memory of what set up sessions and connections is given back: once they are set up, and not again and again.
+/// When the memory of what set up sessions and connections, or told people of them, is given back: once that is over, and not
+/// again and again.
 struct SetUpMemory {
     /// What follows the last step at once, as the first records and path probes, is over by then.
     private static let quietMilliseconds: UInt64 = 1_000
@@ -10,7 +11,8 @@ struct SetUpMemory {
     private var usedAt: Instant?
     private var forgottenAt: Instant?
 
-    /// Notes that a handshake was worked on or a connection set up.
+    /// Notes that a handshake was worked on, a connection set up or a question of the control socket answered: with 100 peers
+    /// the text of an answer takes a megabyte while it is made.
     mutating func used(at now: Instant) { usedAt = now }
 
     /// Whether it is time; then it is not again before there was more.

@@ -39,6 +39,18 @@ import Testing
         #expect(!window.insert(.max - 1) && window.insert(.max - 2) && !window.insert(0))
     }
 
+    @Test(arguments: [4_094, 4_095, 4_096, 4_097, 60_000] as [UInt64])
+    func theWindowGrowsToItsFullSizeWithoutForgetting(highest: UInt64) {
+        let window = Window()
+        for counter in stride(from: UInt64(0), to: 4_090, by: 2) { _ = window.insert(counter) }
+        #expect(window.insert(highest))
+        #expect(!window.insert(highest))
+        for counter in stride(from: UInt64(0), to: 4_090, by: 2) {
+            #expect(!window.insert(counter))
+            #expect(window.insert(counter + 1))
+        }
+    }
+
     @Test func aRandomModelAgrees() {
         for seed in 1...20 as ClosedRange<UInt64> {
             var random = EntropySource.seeded(seed)

@@ -3,6 +3,7 @@
 #include "CAllocationCounter.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <signal.h>
@@ -91,6 +92,11 @@ static void nothing(void *context) { (void)context; }
 uint64_t mesh_instruction_count(void (*body)(void *), void *context) {
     uint64_t all = steps(body, context), none = steps(nothing, NULL);
     return all > none && none > 0 ? all - none : 0;
+}
+
+uint64_t mesh_heap_byte_count(void) {
+    struct mallinfo2 heap = mallinfo2();
+    return (uint64_t)heap.uordblks + (uint64_t)heap.hblkhd;
 }
 
 uint64_t mesh_resident_byte_count(void) {

@@ -14,6 +14,8 @@ struct ManyPeers: Codable {
     var manyNanoseconds: Double
     /// Bytes of memory for each peer, in the hub and in the peer's own node together.
     var residentBytesPerPeer: Double
+    /// Bytes allocated in the hub for each peer with a session.
+    var heapBytesPerPeer: Double
 
     /// Frames to many peers against frames to one.
     var ratio: Double { manyNanoseconds / oneNanoseconds }
@@ -33,7 +35,18 @@ struct ManyPeers: Codable {
         }
         return ManyPeers(
             oneNanoseconds: best.one, manyNanoseconds: best.many,
-            residentBytesPerPeer: Double(resident) / Double(identities.count - 1))
+            residentBytesPerPeer: Double(resident) / Double(identities.count - 1),
+            heapBytesPerPeer: heapBytesPerPeer(identities))
+    }
+
+    private static func heapBytesPerPeer(_ identities: [Identity]) -> Double {
+        let before = mesh_heap_byte_count()
+        let star = NodeStar(identities)
+        star.establish()
+        precondition(star.isEstablished, "nodes without loss make sessions")
+        star.removeSpokes()
+        let all = withExtendedLifetime(star) { mesh_heap_byte_count() - before }
+        return Double(all) / Double(identities.count - 1)
     }
 
     /// A hub that sends.

@@ -80,6 +80,12 @@ final class NodeStar {
         spokes.indices.allSatisfy { hub.isReachable($0) } && spokes.allSatisfy { $0.isReachable(0) }
     }
 
+    /// Leaves the hub alone, with its sessions.
+    func removeSpokes() {
+        spokes = []
+        wire = []
+    }
+
     /// Seals one frame from the hub to a spoke in `record`, in place.
     func seal(_ record: inout [UInt8], to spoke: Int = 0) {
         var bytes = record.mutableSpan

@@ -14,6 +14,8 @@ struct Thresholds: Codable {
     var handshakeMillisecondsMax: Double
     /// Bytes of one more peer; both ends are in the process.
     var residentBytesPerPeerMax: Double
+    /// Bytes allocated for one more peer at one end.
+    var heapBytesPerPeerMax: Double
     /// What a frame to one of many peers costs against one to the only peer.
     var manyPeersRatioMax: Double
 }
@@ -170,12 +172,16 @@ func run() throws -> Bool {
     let many = ManyPeers.take(identities)
     print(
         "a frame to one of \(ManyPeers.peerCount) peers: \(Int(many.manyNanoseconds)) ns, to the only peer: "
-            + "\(Int(many.oneNanoseconds)) ns; memory of a peer, both ends: \(Int(many.residentBytesPerPeer)) bytes")
+            + "\(Int(many.oneNanoseconds)) ns; memory of a peer, both ends: \(Int(many.residentBytesPerPeer)) bytes, "
+            + "one end: \(Int(many.heapBytesPerPeer)) bytes")
     if many.ratio > thresholds.manyPeersRatioMax {
         found.append("a frame to one of many peers costs \(many.ratio) of one to the only peer")
     }
     if many.residentBytesPerPeer > thresholds.residentBytesPerPeerMax {
         found.append("a peer takes \(Int(many.residentBytesPerPeer)) bytes of memory")
+    }
+    if many.heapBytesPerPeer > thresholds.heapBytesPerPeerMax {
+        found.append("a peer takes \(Int(many.heapBytesPerPeer)) bytes at one end")
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]

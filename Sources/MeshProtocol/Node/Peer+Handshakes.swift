@@ -29,7 +29,7 @@ extension Peer {
         hello: [UInt8], by carrier: CarrierID, context: inout PeerContext, at now: Instant,
         actions: inout [PeerAction]
     ) -> NodeRefusal? {
-        if let known = responders.first(where: { $0.hello == hello && $0.carrier == carrier }) {
+        if let known = responders.first(where: { $0.began(with: hello, by: carrier) }) {
             if let bytes = known.storedChallenge { actions.append(.send(carrier, bytes)) }
             return nil
         }

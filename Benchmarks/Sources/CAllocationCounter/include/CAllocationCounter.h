@@ -18,5 +18,8 @@ uint64_t mesh_processor_nanoseconds(void);
 /// not allowed. The calling process must have one thread, and is left as it was.
 uint64_t mesh_instruction_count(void (*_Nonnull body)(void *_Nullable), void *_Nullable context);
 
+/// Bytes of all blocks that are allocated now, with what the allocator adds to each.
+uint64_t mesh_heap_byte_count(void);
+
 /// Bytes of memory resident now.
 uint64_t mesh_resident_byte_count(void);
