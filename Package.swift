@@ -63,7 +63,7 @@ let package = Package(
             ]),
         .target(name: "MeshProtocol", dependencies: ["MeshBase", "MeshCrypto", "MeshWire"]),
         .target(name: "MeshLinux", dependencies: ["CMeshLinux", "MeshBase"]),
-        .target(name: "MeshDataPlane", dependencies: ["MeshBase", "MeshEthernet", "MeshLinux"]),
+        .target(name: "MeshDataPlane", dependencies: ["MeshBase", "MeshCrypto", "MeshEthernet", "MeshLinux"]),
         .target(
             name: "MeshTransport",
             dependencies: [
@@ -134,7 +134,9 @@ let package = Package(
         .target(name: "CAllocationCounter", path: "Benchmarks/Sources/CAllocationCounter"),
         .executableTarget(
             name: "mesh-benchmarks",
-            dependencies: ["CAllocationCounter", "MeshBase", "MeshCrypto", "MeshEthernet", "MeshProtocol", "MeshWire"],
+            dependencies: [
+                "CAllocationCounter", "MeshBase", "MeshCrypto", "MeshDataPlane", "MeshEthernet", "MeshProtocol", "MeshWire",
+            ],
             path: "Benchmarks/Sources/mesh-benchmarks"),
         .target(name: "WanModel", dependencies: ["MeshBase"], path: "Lab/WanModel"),
         .executableTarget(

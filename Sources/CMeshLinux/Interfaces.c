@@ -29,11 +29,15 @@ static int request_named(struct ifreq *request, const char *name) {
     return 0;
 }
 
-int cmesh_tun_attach(int descriptor, const char *name, int is_tap, int has_header) {
+int cmesh_tun_attach(int descriptor, const char *name, int kind) {
     struct ifreq request;
     int error = request_named(&request, name);
     if (error < 0) return error;
-    request.ifr_flags = (short)((is_tap ? IFF_TAP : IFF_TUN) | IFF_NO_PI | IFF_TUN_EXCL | (has_header ? IFF_VNET_HDR : 0));
+    int flags = IFF_NO_PI | (kind & CMESH_TUN_TAP ? IFF_TAP : IFF_TUN);
+    if (kind & CMESH_TUN_HEADER) flags |= IFF_VNET_HDR;
+    if (kind & CMESH_TUN_QUEUES) flags |= IFF_MULTI_QUEUE;
+    if (!(kind & CMESH_TUN_FURTHER)) flags |= IFF_TUN_EXCL;
+    request.ifr_flags = (short)flags;
     return ioctl(descriptor, TUNSETIFF, &request) < 0 ? -errno : 0;
 }
 

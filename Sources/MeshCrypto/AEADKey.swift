@@ -1,5 +1,6 @@
 internal import CMeshAEAD
 internal import MeshBase
+internal import Synchronization
 
 /// A ChaCha20-Poly1305 key (RFC 8439) with its key schedule. Seals and opens in place, without allocating.
 ///
@@ -13,6 +14,10 @@ public final class AEADKey: Sendable {
     /// Byte count of a nonce.
     public static let nonceByteCount = 12
 
+    private static let count = Atomic<UInt64>(0)
+
+    /// No other key of this process has the same, also not after this one is gone.
+    public let number = count.wrappingAdd(1, ordering: .relaxed).newValue
     // SAFETY: set once in `init`, freed in `deinit`; the functions that take it do not write to it.
     nonisolated(unsafe) private let context: OpaquePointer
 

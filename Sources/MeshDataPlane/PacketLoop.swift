@@ -35,8 +35,8 @@ public final class PacketLoop: Sendable {
             self.output = output
         }
 
-        /// Sends and writes what the turn made. The owner calls it at the end of a turn, before it lets another thread send or
-        /// write, which would else overtake.
+        /// Seals, sends and writes what the turn made. The owner calls it at the end of a turn, before it lets another thread send
+        /// or write what must not overtake.
         public func flush() {
             segments.flush()
             output.flush()
@@ -58,6 +58,14 @@ public final class PacketLoop: Sendable {
 
         /// Nothing was done.
         public init() {}
+
+        /// Adds what another loop did.
+        public mutating func add(_ other: Counters) {
+            readFrameCount += other.readFrameCount
+            readByteCount += other.readByteCount
+            output.add(other.output)
+            segments.add(other.segments)
+        }
     }
 
     /// A socket to read.
@@ -79,18 +87,19 @@ public final class PacketLoop: Sendable {
     private let shared: Shared
     private let thread: Mutex<OSThread?>
 
-    /// Starts the thread.
+    /// Starts the thread, which reads `port` and `sources`.
     ///
     /// - Parameters:
+    ///   - output: Where frames go; `nil`: to `port`.
     ///   - onTurn: Works on the buffers and flushes them, on the loop's thread.
     ///   - onEnd: Called once at the end, on the loop's thread.
     public init(
-        port: TapPort, sources: [Source], segments: SegmentBatch,
+        port: TapPort, sources: [Source], segments: SegmentBatch, output: TapOutput? = nil,
         onTurn: @escaping @Sendable (Buffers) -> Void, onEnd: @escaping @Sendable (End) -> Void = { _ in }
     ) throws(SystemCallError) {
         let buffers = Buffers(
             frames: TapInput(headerByteCount: port.device.headerByteCount), received: ReceiveBatch(),
-            segments: segments, output: TapOutput(port: port))
+            segments: segments, output: output ?? TapOutput(ports: [port]))
         let shared = Shared(port: port, sources: sources, wake: try EventDescriptor())
         self.shared = shared
         thread = Mutex(

@@ -22,6 +22,10 @@ public final class TapInput: @unchecked Sendable {
     /// Frames read last.
     public private(set) var frameCount = 0
     private var usedByteCount = 0
+    /// Their bytes, with their offload headers.
+    public var byteCount: Int { usedByteCount }
+    /// The first frame that was not shown yet, and where it begins.
+    private var next = (index: 0, start: 0)
     /// Frames and bytes read so far.
     public private(set) var totals: (frameCount: UInt64, byteCount: UInt64) = (0, 0)
 
@@ -42,8 +46,7 @@ public final class TapInput: @unchecked Sendable {
 
     /// Reads what is there, as far as there is room; what was read before is gone.
     public func fill(from device: borrowing TapDevice) throws(SystemCallError) {
-        frameCount = 0
-        usedByteCount = 0
+        removeAll()
         while frameCount < Self.frameCountMax, Self.byteCountMax - usedByteCount >= Self.readByteCountMax {
             // SAFETY: the bytes behind the used ones are enough for a frame (condition above).
             let count = try unsafe device.read(into: UnsafeMutableRawBufferPointer(rebasing: slab[usedByteCount...]))
@@ -62,23 +65,28 @@ public final class TapInput: @unchecked Sendable {
     public func removeAll() {
         frameCount = 0
         usedByteCount = 0
+        next = (0, 0)
     }
 
-    /// Shows each frame, in the order read, with what was left to be done.
-    public func forEachFrame(_ body: (inout MutableRawSpan, OffloadHeader) -> Void) {
-        var start = 0
-        for index in 0..<frameCount {
+    /// Whether all frames that were read have been shown.
+    public var isDone: Bool { next.index == frameCount }
+
+    /// Shows each frame that was not shown yet, in the order read, with what was left to be done, as long as `isRoom`.
+    public func forEachFrame(
+        while isRoom: () -> Bool = { true }, _ body: (inout MutableRawSpan, OffloadHeader) -> Void
+    ) {
+        while next.index < frameCount, isRoom() {
             // SAFETY: `fill` wrote `frameCount` entries, whose sum is no more than the slab holds.
-            let count = unsafe Int(byteCounts[index])
-            let bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: slab[start..<start + count])
+            let count = unsafe Int(byteCounts[next.index])
+            let bytes = unsafe UnsafeMutableRawBufferPointer(rebasing: slab[next.start..<next.start + count])
             // SAFETY: both spans are used in this iteration only.
             let header =
                 unsafe headerByteCount > 0
                 ? OffloadHeader(reading: UnsafeRawBufferPointer(bytes).bytes) ?? OffloadHeader() : OffloadHeader()
             var frame = unsafe MutableRawSpan(
                 _unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: bytes[headerByteCount...]))
+            next = (next.index + 1, next.start + count)
             body(&frame, header)
-            start += count
         }
     }
 }

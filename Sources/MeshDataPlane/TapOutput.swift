@@ -22,21 +22,25 @@ public final class TapOutput: @unchecked Sendable {
     /// Offload header and the longest headers of a frame.
     private static let slotByteCount = 160
 
-    private let port: TapPort
+    private let ports: [TapPort]
     private let hasHeader: Bool
     private let pieces = PieceList(capacity: piecesMax)
     private let headers: UnsafeMutableRawPointer
-    private var frames: [(pieces: Range<Int>, byteCount: Int)] = []
+    private var frames: [(pieces: Range<Int>, byteCount: Int, queue: Int)] = []
     private var usedSlots = 0
     private var run: SegmentRun?
     private var runFirstPiece = 0
+    private var runQueue = 0
     /// What was written and dropped so far.
     public private(set) var counters = TapCounters()
 
-    /// Makes an empty output to `port`.
-    public init(port: TapPort) {
-        self.port = port
-        hasHeader = port.device.headerByteCount > 0
+    /// Makes an empty output to a device.
+    ///
+    /// - Parameter ports: The device's queues, one at least. What a flow is answered with comes by the queue that it was
+    ///   written to last.
+    public init(ports: [TapPort]) {
+        self.ports = ports
+        hasHeader = ports[0].device.headerByteCount > 0
         frames.reserveCapacity(Self.framesMax)
         // SAFETY: freed in `deinit`. One slot more: an empty offload header.
         unsafe headers = .allocate(byteCount: (Self.framesMax + 1) * Self.slotByteCount, alignment: 64)
@@ -48,11 +52,11 @@ public final class TapOutput: @unchecked Sendable {
         unsafe headers.deallocate()
     }
 
-    /// Adds a complete frame, without its frame check sequence.
+    /// Adds a complete frame, without its frame check sequence, for the queue whose number is `queue` modulo their count.
     ///
     /// The caller leaves its memory alone until `flush`.
     @unsafe
-    public func append(_ frame: RawSpan) {
+    public func append(_ frame: RawSpan, queue: Int = 0) {
         finishRun()
         guard TapWriter.frameByteCounts.contains(frame.byteCount) else {
             counters.droppedByteCount += 1
@@ -65,7 +69,7 @@ public final class TapOutput: @unchecked Sendable {
             unsafe pieces.append(UnsafeRawBufferPointer(slot(Self.framesMax, byteCount: OffloadHeader.byteCount)).bytes)
         }
         unsafe pieces.append(frame)
-        frames.append((first..<pieces.count, frame.byteCount))
+        frames.append((first..<pieces.count, frame.byteCount, queue))
     }
 
     /// Adds a slice of a superframe, whose headers and segments are `bytes`, to the run before. Returns `false` when it does
@@ -88,16 +92,18 @@ public final class TapOutput: @unchecked Sendable {
         return true
     }
 
-    /// Begins a run with a slice of a superframe, whose headers and segments are `bytes`.
+    /// Begins a run with a slice of a superframe, whose headers and segments are `bytes`, for the queue whose number is
+    /// `queue` modulo their count.
     ///
     /// The caller leaves its memory alone until `flush`. Traps on a device without offload header.
     @unsafe
-    public func append(_ slice: SegmentRun.Slice, _ bytes: RawSpan) {
+    public func append(_ slice: SegmentRun.Slice, _ bytes: RawSpan, queue: Int = 0) {
         precondition(hasHeader)
         let headerByteCount = slice.headers.byteCount
         finishRun()
         makeRoom(pieceCount: Self.runPiecesMax)
         runFirstPiece = pieces.count
+        runQueue = queue
         // SAFETY: the slot is free (`makeRoom`), and has room for the longest headers.
         let target = unsafe runHeaders(headerByteCount)
         unsafe bytes.withUnsafeBytes { source in
@@ -121,7 +127,7 @@ public final class TapOutput: @unchecked Sendable {
         var target = unsafe MutableRawSpan(_unsafeBytes: slot(usedSlots, byteCount: OffloadHeader.byteCount))
         header.write(to: &target)
         usedSlots += 1
-        frames.append((runFirstPiece..<pieces.count, run.headers.byteCount + run.payloadByteCount))
+        frames.append((runFirstPiece..<pieces.count, run.headers.byteCount + run.payloadByteCount, runQueue))
         if run.segmentCount > 1 { counters.joinedCount += 1 }
     }
 
@@ -129,7 +135,8 @@ public final class TapOutput: @unchecked Sendable {
     public func flush() {
         finishRun()
         for frame in frames {
-            counters.note(errno: pieces.write(frame.pieces, to: port.device), byteCount: frame.byteCount)
+            let errno = pieces.write(frame.pieces, to: ports[frame.queue % ports.count].device)
+            counters.note(errno: errno, byteCount: frame.byteCount)
         }
         frames.removeAll(keepingCapacity: true)
         pieces.removeAll()

@@ -29,7 +29,10 @@ public struct DatagramSocket: ~Copyable, Sendable {
     /// - Parameters:
     ///   - mark: Mark for policy routing (`SO_MARK`, needs CAP_NET_ADMIN); `nil`: none.
     ///   - bufferByteCount: Asked for each of both buffers; the kernel may grant less.
-    public init(isVersion6: Bool, port: UInt16, mark: UInt32?, bufferByteCount: Int) throws(SystemCallError) {
+    ///   - sharesPort: Whether other sockets that share it may be bound to the port (SO_REUSEPORT of socket(7)).
+    public init(
+        isVersion6: Bool, port: UInt16, mark: UInt32?, bufferByteCount: Int, sharesPort: Bool = false
+    ) throws(SystemCallError) {
         let version: CInt = isVersion6 ? 1 : 0
         let family = isVersion6 ? "UDP over IPv6" : "UDP over IPv4"
         let descriptor = FileDescriptor(owning: try checked(cmesh_datagram_socket_open(version), "socket", family))
@@ -38,12 +41,20 @@ public struct DatagramSocket: ~Copyable, Sendable {
         let asked = CInt(clamping: bufferByteCount)
         let receiveBufferByteCount = Int(max(0, cmesh_socket_set_receive_buffer(number, asked)))
         let sendBufferByteCount = Int(max(0, cmesh_socket_set_send_buffer(number, asked)))
+        if sharesPort { _ = try checked(cmesh_socket_share_port(number), "setsockopt SO_REUSEPORT", family) }
         let bound = cmesh_datagram_socket_bind(number, version, port)
         localPort = UInt16(truncatingIfNeeded: try checked(bound, "bind", "\(family), port \(port)"))
         self.isVersion6 = isVersion6
         self.receiveBufferByteCount = receiveBufferByteCount
         self.sendBufferByteCount = sendBufferByteCount
         self.descriptor = descriptor
+    }
+
+    /// Lets sockets that share their port be bound to that of this one.
+    ///
+    /// After the binding: a port of the kernel's choice may else be one that another process of this user shares.
+    public borrowing func sharePort() throws(SystemCallError) {
+        _ = try checked(cmesh_socket_share_port(descriptor.number), "setsockopt SO_REUSEPORT", "port \(localPort)")
     }
 
     /// Another descriptor of the same socket, which the caller must close.

@@ -12,6 +12,9 @@ public enum ProcessResources {
         return pageCount * UInt64(max(sysconf(CInt(_SC_PAGESIZE)), 0))
     }
 
+    /// Processors that this process may run on (sched_getaffinity(2)); 1 at least.
+    public static var processorCount: Int { max(Int(cmesh_processor_count()), 1) }
+
     /// Nanoseconds of processor time of all threads so far (`CLOCK_PROCESS_CPUTIME_ID`).
     public static func processorTimeNanoseconds() -> UInt64 {
         UInt64(clamping: cmesh_clock(CLOCK_PROCESS_CPUTIME_ID))

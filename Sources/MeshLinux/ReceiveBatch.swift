@@ -28,6 +28,12 @@ public final class ReceiveBatch: @unchecked Sendable {
     /// Datagrams dropped because the queue before them was too long for too long.
     public private(set) var droppedCount: UInt64 = 0
 
+    /// Their bytes.
+    public var byteCount: Int {
+        // SAFETY: the places are those of entries.
+        (0..<messageCount).reduce(0) { unsafe $0 + Int(entries[$1].byte_count) }
+    }
+
     /// Makes an empty batch. Its memory is resident only as far as it is used.
     public init() {
         // SAFETY: freed in `deinit`; the kernel writes entries before they are read.

@@ -26,6 +26,14 @@ public final class SegmentBatch: @unchecked Sendable {
 
         /// Nothing was sent.
         public init() {}
+
+        /// Adds what became of another batch's.
+        public mutating func add(_ other: Counters) {
+            sentCount += other.sentCount
+            messageCount += other.messageCount
+            segmentationFailureCount += other.segmentationFailureCount
+            for (errno, count) in other.refusedCounts { refusedCounts[errno, default: 0] += count }
+        }
     }
 
     /// Two messages of the longest kind: what waits for more keeps the other end idle, and leaves the cache.
@@ -59,13 +67,21 @@ public final class SegmentBatch: @unchecked Sendable {
     private var further: (any SegmentSocket)?
     private let socket4: (any SegmentSocket)?
     private let socket6: (any SegmentSocket)?
+    private let completion: (any SegmentCompletion)?
+    /// Where the datagram that was added last begins in the batch's memory.
+    public private(set) var latestOffset = 0
 
     /// Makes an empty batch.
     ///
     /// - Parameters:
     ///   - socket4: Sends to addresses of version 4; `nil`: they are refused.
     ///   - socket6: The same of version 6.
-    public init(socket4: (any SegmentSocket)?, socket6: (any SegmentSocket)?, usesSegmentation: Bool) {
+    ///   - completion: Completes datagrams before they are sent; `nil`: they are complete when they are added.
+    public init(
+        socket4: (any SegmentSocket)?, socket6: (any SegmentSocket)?, usesSegmentation: Bool,
+        completion: (any SegmentCompletion)? = nil
+    ) {
+        self.completion = completion
         self.socket4 = socket4
         self.socket6 = socket6
         self.usesSegmentation = usesSegmentation
@@ -82,6 +98,10 @@ public final class SegmentBatch: @unchecked Sendable {
 
     /// Whether nothing waits.
     public var isEmpty: Bool { messageCount == 0 }
+    /// Whether there is room for what becomes of the longest frame of a TAP; without, `append` sends what waits at once.
+    public var hasRoom: Bool {
+        usedByteCount <= Self.byteCountMax - 65_536 && messageCount < Self.messagesMax
+    }
 
     /// Says where the next datagrams go, and by which socket; `nil`: the one of the address's family.
     public func setDestination(_ endpoint: Endpoint, by socket: (any SegmentSocket)? = nil) {
@@ -113,6 +133,7 @@ public final class SegmentBatch: @unchecked Sendable {
     }
 
     private func add(_ byteCount: Int) {
+        latestOffset = usedByteCount
         let last = messageCount - 1
         // SAFETY: `last` and `messageCount` are places of messages, of which there are `messagesMax`.
         if isOpen, last >= 0, unsafe byteCount <= Int(messages[last].segment_byte_count),
@@ -126,7 +147,10 @@ public final class SegmentBatch: @unchecked Sendable {
             usedByteCount += byteCount
             return
         }
-        if messageCount == Self.messagesMax { moveToFront(byteCount) }
+        if messageCount == Self.messagesMax {
+            moveToFront(byteCount)
+            latestOffset = 0
+        }
         var entry = destinationEntry
         entry.offset = UInt32(usedByteCount)
         entry.byte_count = UInt32(byteCount)
@@ -151,6 +175,12 @@ public final class SegmentBatch: @unchecked Sendable {
     public func flush() {
         defer { empty() }
         guard messageCount > 0 else { return }
+        if let completion {
+            // SAFETY: the used bytes lie in the slab; the span is used in this call only.
+            var used = unsafe MutableRawSpan(
+                _unsafeBytes: UnsafeMutableRawBufferPointer(start: slab, count: usedByteCount))
+            completion.complete(&used)
+        }
         guard let socket = further ?? (isVersion6 ? socket6 : socket4) else {
             return countRefused(ENETUNREACH, 0..<messageCount)
         }

@@ -25,12 +25,15 @@ public struct TapDevice: ~Copyable, Sendable {
         public var addresses: [InterfaceAddress]
         /// What the kernel may leave to this process, as far as it can.
         public var offloads: TapOffloads
+        /// Whether `anotherQueue` shall work, as far as the kernel knows it.
+        public var hasQueues: Bool
 
         /// Makes options; the defaults are those of the design (section 8).
         public init(
             name: String = "chr-001", macAddress: EthernetAddress? = nil, mtu: Int = 1400,
-            addresses: [InterfaceAddress] = [], offloads: TapOffloads = .none
+            addresses: [InterfaceAddress] = [], offloads: TapOffloads = .none, hasQueues: Bool = false
         ) {
+            self.hasQueues = hasQueues
             self.name = name
             self.macAddress = macAddress
             self.mtu = mtu
@@ -69,6 +72,17 @@ public struct TapDevice: ~Copyable, Sendable {
         self.offloads = offloads
         self.macAddress = macAddress
         self.mtu = mtu
+    }
+
+    /// Opens a further queue of the interface, to be read by a thread of its own: each flow's packets come by one of them, by
+    /// the one that was written to by the same flow last (`tun_automq_select_queue` of the driver).
+    ///
+    /// What comes by a queue that nobody reads is lost. Throws EINVAL when the interface was made without queues, or the
+    /// kernel does not know them.
+    public borrowing func anotherQueue() throws(SystemCallError) -> TapDevice {
+        guard driver.hasQueues else { throw SystemCallError(call: "TUNSETIFF", subject: name, errno: EINVAL) }
+        let further = try TunnelDriver(name: name, layer: .tap, hasHeader: driver.hasHeader, queue: .further)
+        return TapDevice(driver: further, macAddress: macAddress, mtu: mtu, offloads: offloads)
     }
 
     /// Reads one frame into `bytes`, which must not be shorter than a frame can be: the driver cuts the rest off.
@@ -127,7 +141,7 @@ public struct TapDevice: ~Copyable, Sendable {
     private static func created(_ options: Options) throws(TapDeviceError) -> TapDevice {
         do throws(SystemCallError) {
             let name = options.name
-            let driver = try opened(name, options.offloads)
+            let driver = try opened(name, options.offloads, hasQueues: options.hasQueues)
             let offloads = granted(options.offloads, by: driver)
             if let macAddress = options.macAddress { try set(macAddress, of: name) }
             try driver.set(mtu: options.mtu)

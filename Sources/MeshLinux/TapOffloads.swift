@@ -32,13 +32,20 @@ extension TapDevice {
     /// Bytes in front of each frame.
     public var headerByteCount: Int { offloads.checksum ? Self.offloadHeaderByteCount : 0 }
 
-    /// Creates the interface, with an offload header when one is wanted and the kernel knows it.
-    static func opened(_ name: String, _ wanted: TapOffloads) throws(SystemCallError) -> TunnelDriver {
-        guard wanted.checksum else { return try TunnelDriver(name: name, layer: .tap) }
-        do throws(SystemCallError) { return try TunnelDriver(name: name, layer: .tap, hasHeader: true) } catch {
-            guard error.call == "TUNSETIFF", error.errno == EINVAL else { throw error }
-            return try TunnelDriver(name: name, layer: .tap)
+    /// Creates the interface, with an offload header and queues when they are wanted and the kernel knows them.
+    static func opened(
+        _ name: String, _ wanted: TapOffloads, hasQueues: Bool
+    ) throws(SystemCallError) -> TunnelDriver {
+        for queue in hasQueues ? [TunnelDriver.Queue.first, .only] : [.only] {
+            for hasHeader in wanted.checksum ? [true, false] : [false] {
+                do throws(SystemCallError) {
+                    return try TunnelDriver(name: name, layer: .tap, hasHeader: hasHeader, queue: queue)
+                } catch {
+                    guard error.call == "TUNSETIFF", error.errno == EINVAL else { throw error }
+                }
+            }
         }
+        throw SystemCallError(call: "TUNSETIFF", subject: name, errno: EINVAL)
     }
 
     /// Lets the kernel leave as much to this process as is wanted and it knows of.

@@ -7,29 +7,47 @@ struct TunnelDriver: ~Copyable, Sendable {
     /// The driver's device file.
     static let path = "/dev/net/tun"
 
-    enum Layer: CInt {
+    enum Layer {
         /// IP packets.
-        case tun = 0
+        case tun
         /// Ethernet frames.
-        case tap = 1
+        case tap
+    }
+
+    /// How many descriptors an interface has.
+    enum Queue {
+        /// This one.
+        case only
+        /// Several; this is the first.
+        case first
+        /// Several; this is one more.
+        case further
     }
 
     let descriptor: FileDescriptor
     let name: String
     /// Whether an offload header stands in front of each frame.
     let hasHeader: Bool
+    /// Whether the interface may have more descriptors.
+    let hasQueues: Bool
 
-    /// Creates the interface, down and bare; EBUSY when the name exists in the thread's network namespace.
+    /// Creates the interface, down and bare, or a further descriptor of it; EBUSY when the name to be created exists in the
+    /// thread's network namespace.
     ///
     /// - Parameter hasHeader: Whether an offload header stands in front of each frame.
-    init(name: String, layer: Layer, hasHeader: Bool = false) throws(SystemCallError) {
+    init(name: String, layer: Layer, hasHeader: Bool = false, queue: Queue = .only) throws(SystemCallError) {
         let descriptor = FileDescriptor(owning: try checked(cmesh_tun_open(), "open", Self.path))
+        var kind: CInt = 0
+        if layer == .tap { kind |= CInt(CMESH_TUN_TAP) }
+        if hasHeader { kind |= CInt(CMESH_TUN_HEADER) }
+        if queue != .only { kind |= CInt(CMESH_TUN_QUEUES) }
+        if queue == .further { kind |= CInt(CMESH_TUN_FURTHER) }
         // SAFETY: the name's C string lives for the call.
-        _ = try checked(
-            unsafe cmesh_tun_attach(descriptor.number, name, layer.rawValue, hasHeader ? 1 : 0), "TUNSETIFF", name)
+        _ = try checked(unsafe cmesh_tun_attach(descriptor.number, name, kind), "TUNSETIFF", name)
         self.descriptor = descriptor
         self.name = name
         self.hasHeader = hasHeader
+        hasQueues = queue != .only
     }
 
     borrowing func set(mtu: Int) throws(SystemCallError) {

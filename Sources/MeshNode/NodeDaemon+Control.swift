@@ -42,7 +42,7 @@ extension NodeDaemon {
     }
 
     private func tapStatus() -> TapStatus {
-        let loop = packetLoop?.counters ?? PacketLoop.Counters()
+        let loop = loopCounters()
         var written = writer.counters
         written.add(messageOutput.counters)
         written.add(loop.output)
@@ -96,6 +96,11 @@ extension NodeDaemon {
         }
     }
 
+    /// What all packet loops have done.
+    private func loopCounters() -> PacketLoop.Counters {
+        packetLoops.reduce(into: PacketLoop.Counters()) { $0.add($1.counters) }
+    }
+
     private func allCounters() -> [String: UInt64] {
         var all = counters
         for (reason, count) in node.recordRefusals { all[reason.rawValue, default: 0] += count }
@@ -109,7 +114,14 @@ extension NodeDaemon {
         all["frame_flooded"] = frames.flooded
         all["frame_answered"] = frames.answered
         all["frame_flood_copies_limited"] = frames.floodCopiesLimited
-        let loop = packetLoop?.counters ?? PacketLoop.Counters()
+        let loop = loopCounters()
+        if packetLoops.count > 1 {
+            for (number, part) in packetLoops.map(\.counters).enumerated() {
+                all["packet_loop_\(number)_frames_read"] = part.readFrameCount
+                all["packet_loop_\(number)_frames_written"] = part.output.frameCount
+                all["packet_loop_\(number)_datagrams_sent"] = part.segments.sentCount
+            }
+        }
         let dropped = writer.counters.droppedCount + messageOutput.counters.droppedCount + loop.output.droppedCount
         all["tap_joined"] = loop.output.joinedCount + messageOutput.counters.joinedCount
         all["datagrams_dropped_early"] = loop.droppedDatagramCount

@@ -58,6 +58,7 @@ extension NodeDaemon {
             })
         var options = DatagramPort.Options()
         options.isReadElsewhere = true
+        options.socketCount = queues.count
         options.mark = socketMark
         do {
             let port = try await DatagramPort.bind(options, eventLoop: eventLoop, handlers: handlers).get()
@@ -189,6 +190,8 @@ extension NodeDaemon {
             }
             return
         }
+        // A poll counts what was sent before it: that goes first.
+        for turn in loopTurns { turn.wait() }
         touchesDatagrams = true
         if let socket = furtherSockets.socket(to: endpoint) { return socket.send(record, to: endpoint) }
         datagrams?.port.send(record, to: endpoint)

@@ -1,5 +1,6 @@
 internal import MeshBase
 internal import MeshControl
+internal import MeshCrypto
 internal import MeshDataPlane
 internal import MeshEthernet
 internal import MeshLinux
@@ -14,6 +15,8 @@ extension NodeDaemon {
         if configuration.datagrams.serviceClass == .copy {
             turn?.segments.serviceClass = EthernetFrameView.serviceClass(of: frame.bytes)
         }
+        // Several peers may take it in different forms, made in its place one after the other.
+        if ports.count > 1 { turn?.sealsLater = false }
         guard header.needsChecksum || header.segmentation != OffloadHeader.Segmentation.none else {
             for port in ports { send(frame.bytes, to: port.value, at: now) }
             return
@@ -53,11 +56,9 @@ extension NodeDaemon {
                 number: number, firstSegment: first, segmentCount: local.segmentCount,
                 segmentByteCount: local.segmentByteCount)
             let isSealed = sendRecord(
-                byteCountMax: Session.superframeOverheadByteCount + byteCount, by: route
+                headers, payload, at: Session.superframeHeadersOffset, to: peer, by: route, at: now
             ) { node, record in
-                record.store(headers, at: Session.superframeHeadersOffset)
-                record.store(payload, at: Session.superframeHeadersOffset + headers.byteCount)
-                return node.sealSuperframeSlice(slice, byteCount: byteCount, to: peer, in: &record, at: now)
+                node.prepareSuperframeSlice(slice, byteCount: byteCount, to: peer, in: &record, at: now)
             }
             guard isSealed else { return lose("no_session", peer) }
             first += segmentsPerRecord
@@ -86,6 +87,7 @@ extension NodeDaemon {
         // Taken out meanwhile: one owner, no copy.
         var scratch: [UInt8] = []
         swap(&scratch, &segmentScratch)
+        turn?.sealsLater = false
         var bytes = scratch.mutableSpan
         var target = bytes.mutableRawBytes
         for index in 0..<segments.count {
@@ -104,20 +106,17 @@ extension NodeDaemon {
         if let cut = node.cutFrame(to: peer, byteCount: byteCount) {
             for index in 0..<cut.count {
                 let slice = frame.extracting(cut.slice(index).range)
-                isSealed = sendRecord(byteCountMax: Session.sliceOverheadByteCount + slice.byteCount, by: route) {
-                    node, record in
-                    record.store(slice, at: Session.sliceOffset)
-                    return node.sealSlice(index, of: cut, to: peer, in: &record, at: now)
-                }
+                isSealed = sendRecord(
+                    slice, at: Session.sliceOffset, to: peer, by: route, at: now
+                ) { node, record in node.prepareSlice(index, of: cut, to: peer, in: &record, at: now) }
             }
         } else {
             let recordByteCount = Session.frameOverheadByteCount + byteCount
             guard !route.isDatagram || recordByteCount <= DatagramPort.datagramByteCountMax else {
                 return lose("path_too_small", peer)
             }
-            isSealed = sendRecord(byteCountMax: recordByteCount, by: route) { node, record in
-                record.store(frame, at: Session.contentOffset)
-                return node.sealFrame(to: peer, byteCount: byteCount, in: &record, at: now)
+            isSealed = sendRecord(frame, at: Session.contentOffset, to: peer, by: route, at: now) { node, record in
+                node.prepareFrame(to: peer, byteCount: byteCount, in: &record, at: now)
             }
         }
         if isSealed {
@@ -167,31 +166,52 @@ extension NodeDaemon {
         return Route(way: .connection(connection, channel: channel), second: second)
     }
 
-    /// Has `seal` write and seal a record of at most `byteCountMax` bytes, in place where it goes out. Returns whether there
+    /// Has `prepare` write a record's headers in place where it goes out, puts `head` and `body` behind them at `offset`, and
+    /// seals it; datagrams of a packet loop when they go out, if nothing asks for their bytes before. Returns whether there
     /// was a session.
     private func sendRecord(
-        byteCountMax: Int, by route: Route, seal: (inout Node, inout MutableRawSpan) -> Int?
+        _ head: RawSpan, _ body: RawSpan = RawSpan(), at offset: Int, to peer: PeerIndex, by route: Route,
+        at now: Instant, prepare: (inout Node, inout MutableRawSpan) -> PreparedRecord?
     ) -> Bool {
         let second = route.second
+        let byteCountMax = offset + head.byteCount + body.byteCount + SuiteSizes.tagByteCount
         switch route.way {
         case .datagrams(let endpoint, let isRefused):
-            if !isRefused, let segments = turn?.segments {
-                let sealed = segments.append(byteCountMax: byteCountMax) { record in
-                    let byteCount = seal(&node, &record)
-                    if let second, let byteCount { appendCopy(of: record.bytes.extracting(0..<byteCount), to: second) }
+            if !isRefused, let turn {
+                var waiting: SealJob?
+                let added = turn.segments.append(byteCountMax: byteCountMax) { record in
+                    guard let prepared = prepare(&node, &record) else { return nil }
+                    if turn.sealsLater, prepared.mayWait, second == nil {
+                        waiting = prepared.job
+                        return prepared.byteCount
+                    }
+                    record.store(head, body, at: offset)
+                    let byteCount = node.seal(prepared, to: peer, in: &record, at: now)
+                    if let second { appendCopy(of: record.bytes.extracting(0..<byteCount), to: second) }
                     return byteCount
                 }
-                if second != nil { setDestination(endpoint, of: segments) }
-                return sealed != nil
+                if let waiting {
+                    // SAFETY: both lie in the turn's `TapInput` (`sealsLater`), which is filled again after the turn.
+                    unsafe turn.seals.append(
+                        waiting, at: turn.segments.latestOffset, contentOffset: offset, head, body)
+                }
+                if second != nil { setDestination(endpoint, of: turn.segments) }
+                return added != nil
             }
-            return sendScratch(byteCountMax: byteCountMax, seal) { record in
+            return sendScratch(byteCountMax: byteCountMax) { node, record in
+                guard let prepared = prepare(&node, &record) else { return nil }
+                record.store(head, body, at: offset)
+                return node.seal(prepared, to: peer, in: &record, at: now)
+            } send: { record in
                 if !isRefused { sendDatagram(record, to: endpoint) }
                 if let second { appendCopy(of: record, to: second) }
             }
         case .connection(let connection, let channel):
             guard var outbox = outboxes.removeValue(forKey: connection) else { return true }
             let isSealed = outbox.append(byteCountMax: byteCountMax, channel: channel) { record in
-                guard let count = seal(&node, &record) else { return nil }
+                guard let prepared = prepare(&node, &record) else { return nil }
+                record.store(head, body, at: offset)
+                let count = node.seal(prepared, to: peer, in: &record, at: now)
                 if let second { appendCopy(of: record.bytes.extracting(0..<count), to: second) }
                 return count
             }
@@ -250,5 +270,14 @@ extension NodeDaemon {
         }
         for connection in touched { outboxes[connection]?.flush() }
         touched.removeAll(keepingCapacity: true)
+    }
+}
+
+extension MutableRawSpan {
+    /// Copies two parts to `offset`, one behind the other; traps when they do not fit.
+    @_lifetime(self: copy self)
+    fileprivate mutating func store(_ head: RawSpan, _ body: RawSpan, at offset: Int) {
+        store(head, at: offset)
+        store(body, at: offset + head.byteCount)
     }
 }

@@ -63,14 +63,16 @@ extension NodeDaemon {
         } catch { return false }
     }
 
+    /// Takes a message of a peer; `opening` says what opening it gave, unless that is still to be done.
     func received(
-        _ payload: inout MutableRawSpan, by carrier: CarrierID, at now: Instant, actions: inout [NodeAction]
+        _ payload: inout MutableRawSpan, opening: RecordOpening? = nil, by carrier: CarrierID, at now: Instant,
+        actions: inout [NodeAction]
     ) {
         guard payload.bigEndian(at: 0, as: UInt8.self) == MessageKind.record.rawValue else {
             return node.received(payload.bytes, by: carrier, at: now, actions: &actions)
         }
         // Refusals are counted by the machine.
-        if let opened = try? node.open(&payload, by: carrier, at: now, actions: &actions) {
+        if let opened = try? node.open(&payload, opening: opening, by: carrier, at: now, actions: &actions) {
             let content = payload.bytes.extracting(opened.frame)
             if opened.kind == .superframeSlice {
                 deliver(slice: content, from: opened.peer, at: now)
@@ -103,19 +105,31 @@ extension NodeDaemon {
         }
     }
 
+    /// What another packet loop has delivered of a peer's is written before more of it follows.
+    private func waitForOthers(of peer: PeerIndex) {
+        guard peers[peer].latestLoop != turn?.number else { return }
+        if let other = peers[peer].latestLoop { loopTurns[other].wait() }
+        peers[peer].latestLoop = turn?.number
+    }
+
     func deliver(_ frame: RawSpan, from peer: PeerIndex, at now: Instant) {
+        waitForOthers(of: peer)
         peers[peer].receivedFrame(byteCount: frame.byteCount, since: startedAt, at: now)
         guard ethernet.receivedFromPeer(frame, on: PortIndex(value: peer), at: now) == .deliver else { return }
+        // By the peer's queue, whoever delivers: what its flows are answered with comes by that one too, and keeps its order
+        // when the peer's records begin to take another way.
         guard let output else {
-            writer.write(frame)
-            return
+            // SAFETY: the frame is written at once.
+            unsafe messageOutput.append(frame, queue: peer)
+            return messageOutput.flush()
         }
         // SAFETY: the memory stays until the turn or message is over, and `output` is flushed before.
-        unsafe output.append(frame)
+        unsafe output.append(frame, queue: peer)
     }
 
     /// Joins a slice of a superframe with those before it, and hands the whole to the kernel.
     private func deliver(slice content: RawSpan, from peer: PeerIndex, at now: Instant) {
+        waitForOthers(of: peer)
         guard let place = try? SuperframeSlice(parsing: content) else { return countMalformedSlice() }
         let bytes = content.extracting(SuperframeSlice.headerByteCount..<content.byteCount)
         let at = SegmentRun.Place(
@@ -133,7 +147,7 @@ extension NodeDaemon {
         else { return countMalformedSlice() }
         peers[peer].receivedFrame(byteCount: bytes.byteCount, since: startedAt, at: now)
         guard ethernet.receivedFromPeer(bytes, on: PortIndex(value: peer), at: now) == .deliver else { return }
-        unsafe output.append(slice, bytes)
+        unsafe output.append(slice, bytes, queue: peer)
     }
 
     private func countMalformedSlice() { counters["superframe_malformed", default: 0] += 1 }

@@ -1,3 +1,4 @@
+internal import Logging
 internal import MeshBase
 internal import MeshControl
 internal import MeshDataPlane
@@ -8,76 +9,128 @@ internal import MeshTransport
 internal import MeshWire
 internal import NIOCore
 
-/// The packet loop's turns.
+/// The packet loops and their turns.
 extension NodeDaemon {
-    func startPacketLoop() throws {
+    /// As many loops as are wanted and the kernel has queues and sockets for; each has a queue of the TAP, a socket of each
+    /// family, and buffers of its own.
+    func startPacketLoops() throws {
         let sockets = datagrams?.port.sockets
-        let offload = configuration.offload
-        let canSegment = sockets.map { ($0.version4 ?? $0.version6)?.canSendSegments() == true } ?? false
+        // What comes by a queue that nobody reads would be lost.
+        if let sockets { queues.removeLast(max(0, queues.count - sockets.count)) }
+        messageOutput = TapOutput(ports: queues)
+        let missing = wantedPacketLoopCount - queues.count
+        if missing > 0 {
+            counters["packet_loops_missing"] = UInt64(missing)
+            logger.notice(
+                "fewer packet loops: the kernel gave no more queues of the TAP or sockets on one port",
+                metadata: ["wanted": "\(wantedPacketLoopCount)", "made": "\(queues.count)"])
+        }
+        let first = sockets?.first
+        let canSegment = first.map { ($0.version4 ?? $0.version6)?.canSendSegments() == true } ?? false
+        if configuration.offload.udpSend == .auto, sockets != nil, !canSegment {
+            counters["offload_send_segmentation_missing", default: 0] += 1
+        }
+        let usesSegmentation = configuration.offload.udpSend == .auto && canSegment
+        loopTurns = queues.indices.map { number in
+            LoopTurn(number: number, sockets: sockets?[number], usesSegmentation: usesSegmentation)
+        }
+        for (turn, port) in zip(loopTurns, queues) {
+            let loop = try PacketLoop(
+                port: port, sources: sources(of: sockets?[turn.number]), segments: turn.segments,
+                output: TapOutput(ports: queues), onTurn: { buffers in self.run(turn, buffers) },
+                onEnd: { end in self.eventLoop.execute { self.enter { $0.tapEnded(end) } } })
+            packetLoops.append(loop)
+        }
+    }
+
+    private func sources(of sockets: DatagramPort.Sockets?) -> [PacketLoop.Source] {
         var sources: [PacketLoop.Source] = []
         for (socket, isVersion6) in [(sockets?.version4, false), (sockets?.version6, true)] {
             guard let socket else { continue }
-            if offload.udpReceive == .auto, !socket.receiveSegments(true) {
+            if configuration.offload.udpReceive == .auto, !socket.receiveSegments(true) {
                 counters["offload_receive_segmentation_missing", default: 0] += 1
             }
             sources.append(PacketLoop.Source(socket, isVersion6: isVersion6))
         }
-        if offload.udpSend == .auto, sockets != nil, !canSegment {
-            counters["offload_send_segmentation_missing", default: 0] += 1
-        }
-        packetLoop = try PacketLoop(
-            port: port, sources: sources,
-            segments: SegmentBatch(
-                socket4: sockets?.version4, socket6: sockets?.version6,
-                usesSegmentation: offload.udpSend == .auto && canSegment),
-            onTurn: { buffers in
-                self.executor.lock()
-                defer { self.executor.unlock() }
-                Self.takeTurn(self, buffers)
-            },
-            onEnd: { end in self.eventLoop.execute { self.enter { $0.tapEnded(end) } } })
+        return sources
     }
 
-    /// Not while holding the daemon: the loop may wait for it.
-    func stopPacketLoop() async {
-        guard let packetLoop else { return }
-        await Task.detached { packetLoop.stop() }.value
+    /// Not while holding the daemon: the loops may wait for it.
+    func stopPacketLoops() async {
+        let loops = packetLoops
+        await Task.detached { for loop in loops { loop.stop() } }.value
     }
+
+    /// One turn of a packet loop, on its thread. Ciphers and system calls, which take most of it, lie outside the daemon.
+    private nonisolated func run(_ turn: LoopTurn, _ buffers: PacketLoop.Buffers) {
+        if LoopTurn.isLarge(buffers.received) {
+            executor.lock()
+            Self.findKeys(self, turn, buffers)
+            executor.unlock()
+            turn.open(buffers.received)
+        }
+        repeat {
+            executor.lock()
+            Self.takeTurn(self, turn, buffers)
+            turn.close()
+            executor.unlock()
+            buffers.flush()
+            turn.open()
+            // Nearly always all is done: there is more when much goes to many peers.
+        } while !buffers.frames.isDone
+    }
+
+    private typealias Part = @Sendable (NodeDaemon, LoopTurn, PacketLoop.Buffers) -> Void
 
     /// `take` for a thread that holds the daemon's lock. `enter` would look for the actor's executor in several ways and
     /// allocate, with every turn.
     // SAFETY: an isolated parameter is passed as any other; the lock is the isolation.
     private static let takeTurn = unsafe unsafeBitCast(
-        { (daemon: isolated NodeDaemon, buffers: PacketLoop.Buffers) in daemon.take(buffers) }
-            as @Sendable (isolated NodeDaemon, PacketLoop.Buffers) -> Void,
-        to: (@Sendable (NodeDaemon, PacketLoop.Buffers) -> Void).self)
+        { (daemon: isolated NodeDaemon, turn: LoopTurn, buffers: PacketLoop.Buffers) in daemon.take(turn, buffers) }
+            as @Sendable (isolated NodeDaemon, LoopTurn, PacketLoop.Buffers) -> Void,
+        to: Part.self)
 
-    /// One turn of the packet loop.
-    private func take(_ buffers: PacketLoop.Buffers) {
-        turn = buffers
+    /// The same of `LoopTurn.findKeys`.
+    // SAFETY: as `takeTurn`.
+    private static let findKeys = unsafe unsafeBitCast(
+        { (daemon: isolated NodeDaemon, turn: LoopTurn, buffers: PacketLoop.Buffers) in
+            turn.findKeys(buffers.received, by: &daemon.node)
+        } as @Sendable (isolated NodeDaemon, LoopTurn, PacketLoop.Buffers) -> Void,
+        to: Part.self)
+
+    /// What of a turn is done in the daemon: all that was received, and as many frames as there is room for what becomes of
+    /// them.
+    private func take(_ turn: LoopTurn, _ buffers: PacketLoop.Buffers) {
+        self.turn = turn
         output = buffers.output
-        defer { (turn, output) = (nil, nil) }
+        defer { (self.turn, output) = (nil, nil) }
         let now = BootClock.now()
-        for (endpoint, byteCount) in buffers.segments.takeTooLong() {
+        for (endpoint, byteCount) in turn.segments.takeTooLong() {
             drive { node, now, actions in
                 node.datagramTooLong(byteCount: byteCount, to: endpoint, at: now, actions: &actions)
             }
         }
-        takeDatagrams(buffers.received, at: now)
-        takeFrames(buffers.frames, at: now)
+        if buffers.received.messageCount > 0 {
+            takeDatagrams(buffers.received, turn, at: now)
+            turn.forgetOpenings()
+            buffers.received.removeAll()
+        }
+        turn.sealsLater = LoopTurn.isLarge(buffers.frames)
+        takeFrames(buffers.frames, turn, at: now)
         if let due = ethernet.deadline, due <= now { visitSoon() }
         flush()
-        buffers.flush()
     }
 
-    private func takeDatagrams(_ received: ReceiveBatch, at now: Instant) {
+    private func takeDatagrams(_ received: ReceiveBatch, _ turn: LoopTurn, at now: Instant) {
         guard configuration.natType != .udpBlocked else { return }
         var actions: [NodeAction] = []
         var isArmDue = false
+        var place = 0
         for index in 0..<received.messageCount {
             let sender = received.sender(of: index)
             let carrier = CarrierID.udp(sender)
             received.forEachDatagram(of: index) { datagram in
+                defer { place += 1 }
                 guard datagram.byteCount > 0 else { return }
                 // Nearly all are records.
                 if datagram.bigEndian(at: 0, as: UInt8.self) != MessageKind.record.rawValue,
@@ -85,7 +138,7 @@ extension NodeDaemon {
                 {
                     return passOn(datagram.bytes, from: sender)
                 }
-                self.received(&datagram, by: carrier, at: now, actions: &actions)
+                self.received(&datagram, opening: turn.opening(at: place), by: carrier, at: now, actions: &actions)
                 guard !actions.isEmpty else { return }
                 perform(actions, at: now)
                 actions.removeAll(keepingCapacity: true)
@@ -107,8 +160,8 @@ extension NodeDaemon {
         eventLoop.execute { port.receivedElsewhere(bytes, from: sender) }
     }
 
-    private func takeFrames(_ frames: TapInput, at now: Instant) {
-        frames.forEachFrame { frame, header in
+    private func takeFrames(_ frames: TapInput, _ turn: LoopTurn, at now: Instant) {
+        frames.forEachFrame(while: { turn.segments.hasRoom }) { frame, header in
             switch ethernet.receivedFromLocal(frame.bytes, at: now, ports: &ports, reply: &reply) {
             case .forward: forward(&frame, header, at: now)
             case .reply: writer.write(reply.span.rawBytes)
@@ -116,7 +169,8 @@ extension NodeDaemon {
             }
         }
         // What else is sent carries no frame.
-        turn?.segments.serviceClass = 0
+        turn.segments.serviceClass = 0
+        turn.sealsLater = false
     }
 
     /// What the packet loop leaves to the event loop.

@@ -13,12 +13,12 @@ internal import NIOPosix
 
 /// A running node: drives the protocol machine and the switch, and owns TAP, connections and timers.
 ///
-///     packet loop: TAP -> switch -> seal into datagrams -> UDP, or into the carrier's message -> event loop -> WebSocket
-///     packet loop: UDP -> open in place -> switch -> TAP
-///     event loop:  WebSocket -> open in place -> switch -> TAP
+///     packet loops: TAP -> switch -> seal into datagrams -> UDP, or into the carrier's message -> event loop -> WebSocket
+///     packet loops: UDP -> open in place -> switch -> TAP
+///     event loop:   WebSocket -> open in place -> switch -> TAP
 ///
-/// Everything but frames, their records and signing happens on one event loop; the packet loop enters the daemon for a turn
-/// at a time (`DaemonExecutor`).
+/// Everything but frames, their records and signing happens on one event loop; the packet loops enter the daemon for a turn
+/// at a time (`DaemonExecutor`), and seal, open, send and write outside of it (`LoopTurn`).
 public actor NodeDaemon {
     /// One for this node's handshakes and one for its answers to others.
     static let workThreadCount = 2
@@ -67,14 +67,18 @@ public actor NodeDaemon {
     var pathWaits: [PathWait] = []
     var counters: [String: UInt64] = [:]
     let pool: NIOThreadPool
-    let port: TapPort
-    var packetLoop: PacketLoop?
+    /// The queues of the TAP, one for each packet loop.
+    var queues: [TapPort]
+    let wantedPacketLoopCount: Int
+    var packetLoops: [PacketLoop] = []
     /// What the packet loop's turn works on; `nil` while the event loop is in the daemon.
-    var turn: PacketLoop.Buffers?
+    var turn: LoopTurn?
+    /// The turns of all packet loops.
+    var loopTurns: [LoopTurn] = []
     /// Where frames go that lie in memory which stays until the turn, or message, is over; `nil`: they are written at once.
     var output: TapOutput?
     /// The same for messages of connections.
-    let messageOutput: TapOutput
+    var messageOutput: TapOutput
     /// Kinds of superframes that this node's TAP takes whole.
     let acceptedSuperframes: SuperframeKinds
     /// Segments made of superframes for peers that do not join them.
@@ -110,20 +114,23 @@ public actor NodeDaemon {
     var touchesDatagrams = false
     let configuredCandidates: [Candidate]
 
-    /// Makes a node on an open TAP device; `start` connects it.
+    /// Makes a node on an open TAP device, of whose queues there may be fewer than are wanted; `start` connects it.
     init(
-        configuration: NodeConfiguration, identity: Identity, relayTokens: [PeerID: [UInt8]], port: TapPort,
-        pool: NIOThreadPool, eventLoop: any EventLoop, failed: @escaping @Sendable (NodeFailure) -> Void
+        configuration: NodeConfiguration, identity: Identity, relayTokens: [PeerID: [UInt8]], queues: [TapPort],
+        wantedPacketLoopCount: Int, pool: NIOThreadPool, eventLoop: any EventLoop,
+        failed: @escaping @Sendable (NodeFailure) -> Void
     ) {
         self.failed = failed
         let now = BootClock.now()
         self.configuration = configuration
         self.pool = pool
-        self.port = port
+        self.queues = queues
+        self.wantedPacketLoopCount = wantedPacketLoopCount
+        let port = queues[0]
         self.eventLoop = eventLoop
         executor = DaemonExecutor(eventLoop: eventLoop)
         acceptedSuperframes = SuperframeKinds(port.device.offloads)
-        messageOutput = TapOutput(port: port)
+        messageOutput = TapOutput(ports: queues)
         segmentScratch = [UInt8](repeating: 0, count: TapDevice.frameByteCountMax)
         logger = Logger(label: "node")
         startedAt = now
@@ -158,7 +165,7 @@ public actor NodeDaemon {
         }
         await startMeetingPoint()
         await startDatagrams()
-        try startPacketLoop()
+        try startPacketLoops()
         timedOut()
     }
 
@@ -180,7 +187,7 @@ public actor NodeDaemon {
         await releasePortMapping()
         timer?.cancel()
         server?.close()
-        await stopPacketLoop()
+        await stopPacketLoops()
         stopDatagrams()
         stopMeetingPoint()
         for outbox in outboxes.values { outbox.connection.close(code: 1001, text: "the node stops") }

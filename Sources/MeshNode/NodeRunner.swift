@@ -32,9 +32,12 @@ public enum NodeRunner {
             return daemon.eventLoop.flatSubmit { daemon.enter { $0.answer(request) { stop.yield(nil) } } }
         }.get()
         do {
+            let loopCount = configuration.packetLoops.count(processorCount: ProcessResources.processorCount)
+            let tap = try openTap(configuration, for: identity.id, hasQueues: loopCount > 1)
             let daemon = NodeDaemon(
                 configuration: configuration, identity: identity, relayTokens: tokens,
-                port: try openTap(configuration, for: identity.id), pool: pool, eventLoop: group.next()
+                queues: tap.queues(countMax: loopCount), wantedPacketLoopCount: loopCount, pool: pool,
+                eventLoop: group.next()
             ) { failure in stop.yield(failure) }
             try await daemon.start()
             running.withLock { $0 = daemon }
@@ -57,7 +60,9 @@ public enum NodeRunner {
         try await group.shutdownGracefully()
     }
 
-    private static func openTap(_ configuration: NodeConfiguration, for id: PeerID) throws -> TapPort {
+    private static func openTap(
+        _ configuration: NodeConfiguration, for id: PeerID, hasQueues: Bool
+    ) throws -> TapPort {
         let tap = configuration.tap
         let offload = configuration.offload
         return TapPort(
@@ -67,6 +72,7 @@ public enum NodeRunner {
                     addresses: tap.addresses,
                     offloads: TapOffloads(
                         checksum: offload.tapChecksum == .auto, tcpSegmentation: offload.tapTCP == .auto,
-                        udpSegmentation: offload.tapUDP == .auto))))
+                        udpSegmentation: offload.tapUDP == .auto),
+                    hasQueues: hasQueues)))
     }
 }

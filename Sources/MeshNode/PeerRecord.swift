@@ -16,6 +16,8 @@ struct PeerRecord {
     var connectionFailures: [Endpoint: String] = [:]
     /// Since when frames take the path they take; `nil` before the first session.
     var pathSince: Instant?
+    /// The packet loop that delivered the latest frame; `nil`: the event loop, which writes at once.
+    var latestLoop: Int?
     private(set) var steps: [ConnectionStep] = []
     private var hasFirstFrame = false
 

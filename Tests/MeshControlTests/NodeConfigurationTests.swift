@@ -39,6 +39,7 @@ import Testing
             after_direct: disconnect
             port_mapping: off
             nat_type: port-restricted-cone
+            packet_loops: 16
             datagrams: {mark: 4294967295, dscp: copy}
             listen_address: "[::]:443"
             control: {socket: /tmp/c.sock, group: wheel}
@@ -64,8 +65,15 @@ import Testing
         #expect(configuration.afterDirect == .disconnect)
         #expect(configuration.portMapping == .off && configuration.natType == .portRestrictedCone)
         #expect(configuration.datagrams == .init(mark: 4_294_967_295, serviceClass: .copy))
+        #expect(configuration.packetLoops == .count(16))
         #expect(configuration.heartbeatIntervalSeconds == 5)
         #expect(configuration.keyRotationIntervalSeconds == 86_400)
+    }
+
+    @Test func packetLoopsAreHalfOfTheProcessorsUnlessSaidOtherwise() {
+        let counts = [1, 2, 3, 4, 7, 8, 16, 17, 64].map { NodeConfiguration().packetLoops.count(processorCount: $0) }
+        #expect(counts == [1, 1, 1, 2, 3, 4, 8, 8, 8])
+        #expect(NodeConfiguration.PacketLoops.count(16).count(processorCount: 1) == 16)
     }
 
     @Test(arguments: [
@@ -100,6 +108,9 @@ import Testing
         ("after_direct: [auto]", 1, 15, "after_direct", .wrongType, "one of auto, disconnect, standby"),
         ("datagrams:\n  mark: 0", 2, 9, "datagrams.mark", .outOfRange, "from 1 to 4294967295"),
         ("datagrams:\n  dscp: ef", 2, 9, "datagrams.dscp", .invalidValue, "one of none, copy"),
+        ("packet_loops: many", 1, 15, "packet_loops", .invalidValue, "auto, or a whole number from 1 to 16"),
+        ("packet_loops: 17", 1, 15, "packet_loops", .outOfRange, "from 1 to 16"),
+        ("packet_loops: 0", 1, 15, "packet_loops", .outOfRange, "from 1 to 16"),
         ("heartbeat_interval: 0", 1, 21, "heartbeat_interval", .outOfRange, "seconds from 1 to 300"),
         ("key_rotation_interval: 86401", 1, 24, "key_rotation_interval", .outOfRange, "86400"),
         ("relays: wss://a", 1, 9, "relays", .wrongType, "expected a list"),

@@ -1,5 +1,6 @@
 import Glibc
 import MeshBase
+import MeshDataPlane
 import MeshLinux
 import Testing
 
@@ -61,6 +62,48 @@ import Testing
             let error = #expect(throws: TapDeviceError.self) { _ = try TapDevice(.init()) }
             #expect(error == .nameInUse("chr-001"))
             #expect(first.name == "chr-001")
+        }
+    }
+
+    @Test(.enabledForRoot) func eachFlowComesByTheQueueThatItWasWrittenToLast() throws {
+        try inNewNetworkNamespace { () throws in
+            _ = try shell("sysctl -qw net.ipv6.conf.default.disable_ipv6=1")
+            let address = try #require(InterfaceAddress(text: "10.9.0.1/24"))
+            let device = try TapDevice(.init(addresses: [address], offloads: .all, hasQueues: true))
+            let second = try device.anotherQueue()
+            #expect(second.name == device.name && second.offloads == device.offloads)
+            #expect(try shell("ip neigh add 10.9.0.2 lladdr 02:00:00:00:00:02 dev chr-001 nud permanent").status == 0)
+            let host = EchoHost(address: [10, 9, 0, 2])
+            let queues = [TapPort(device), TapPort(second)]
+            let output = TapOutput(ports: queues)
+            let input = TapInput(headerByteCount: queues[0].device.headerByteCount)
+            // Requests come by any queue, once answered by that of the answer.
+            for chosen in [1, 0, 1] {
+                var places: [Int] = []
+                #expect(try shell("ping -c 6 -i 0.02 -W 5 10.9.0.2 >/dev/null &").status == 0)
+                let isAnswered = try waitUntil {
+                    for place in queues.indices {
+                        guard (try? input.fill(from: queues[place].device)) != nil else { return false }
+                        input.forEachFrame { frame, _ in
+                            guard let answer = host.answer(frame.bytes) else { return }
+                            places.append(place)
+                            // SAFETY: the answer is written before its memory ends.
+                            unsafe output.append(answer.span.rawBytes, queue: chosen)
+                            output.flush()
+                        }
+                    }
+                    return places.count >= 6
+                }
+                #expect(isAnswered && places.dropFirst().allSatisfy { $0 == chosen }, "\(places)")
+            }
+        }
+    }
+
+    @Test(.enabledForRoot) func aDeviceWithoutQueuesHasOne() throws {
+        try inNewNetworkNamespace { () throws in
+            let port = TapPort(try TapDevice(.init()))
+            #expect(port.queues(countMax: 4).count == 1)
+            #expect(throws: SystemCallError.self) { _ = try port.device.anotherQueue() }
         }
     }
 

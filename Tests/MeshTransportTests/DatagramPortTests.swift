@@ -52,6 +52,50 @@ import Testing
         }
     }
 
+    /// Several threads of a node read one port: each sender's datagrams come by one of the sockets, in order.
+    @Test(arguments: [false, true]) func socketsThatShareAPortShareTheSenders(isVersion6: Bool) async throws {
+        let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        var options = DatagramPort.Options()
+        options.isReadElsewhere = true
+        options.socketCount = 3
+        let port = try await DatagramPort.bind(options, eventLoop: eventLoop, handlers: .init()).get()
+        let sockets = try await eventLoop.submit { port.sockets }.get()
+        #expect(sockets.count == 3)
+        let target = try endpoint(isVersion6, port: try #require(isVersion6 ? port.localPortVersion6 : port.localPort))
+        let senders = try (0..<48).map { _ throws in try Sender(isVersion6: isVersion6) }
+        for number in 0..<5 as Range<UInt8> {
+            for sender in senders {
+                var batch = DatagramBatch()
+                _ = batch.append([number].span.rawBytes, to: target)
+                #expect(sender.socket.send(&batch, refused: { _ in }, tooLong: { _, _ in }) == 1)
+            }
+        }
+        let input = ReceiveBatch()
+        var bySocket: [[Endpoint: [UInt8]]] = []
+        for pair in sockets {
+            let socket = try #require(isVersion6 ? pair.version6 : pair.version4)
+            var came: [Endpoint: [UInt8]] = [:]
+            repeat {
+                _ = input.fill(from: socket, isVersion6: isVersion6)
+                for index in 0..<input.messageCount {
+                    input.forEachDatagram(of: index) {
+                        came[input.sender(of: index), default: []].append($0.bytes.bigEndian(at: 0, as: UInt8.self))
+                    }
+                }
+            } while input.messageCount > 0
+            bySocket.append(came)
+        }
+        #expect(bySocket.allSatisfy { !$0.isEmpty })
+        #expect(bySocket.map(\.count).reduce(0, +) == senders.count)
+        #expect(bySocket.allSatisfy { $0.values.allSatisfy { $0 == [0, 1, 2, 3, 4] } })
+        try await eventLoop.flatSubmit { port.close() }.get()
+        // None of them keeps the port.
+        options.port = port.localPort
+        options.socketCount = 1
+        let again = try await DatagramPort.bind(options, eventLoop: eventLoop, handlers: .init()).get()
+        try await eventLoop.flatSubmit { again.close() }.get()
+    }
+
     @Test func aClosedPortIsFreeAtOnce() async throws {
         try await withPorts { a, _, _ in
             let closed = try await DatagramPort.bind(eventLoop: a.eventLoop, handlers: .init()).get()
@@ -241,5 +285,14 @@ private func run(_ commands: String) throws {
         guard unsafe system(String(command)) == 0 else {
             throw DeadlinePassed(description: "the command failed: \(command)")
         }
+    }
+}
+
+/// A socket that an array may hold.
+private final class Sender: Sendable {
+    let socket: DatagramSocket
+
+    init(isVersion6: Bool) throws(SystemCallError) {
+        socket = try DatagramSocket(isVersion6: isVersion6, port: 0, mark: nil, bufferByteCount: 1 << 16)
     }
 }

@@ -1,4 +1,6 @@
 internal import MeshBase
+internal import MeshCrypto
+internal import MeshDataPlane
 internal import MeshEthernet
 internal import MeshProtocol
 internal import MeshWire
@@ -17,6 +19,8 @@ final class Superframes {
     private var ports: [PortIndex] = []
     private var reply: [UInt8] = []
     private var actions: [NodeAction] = []
+    private var seals = SealQueue()
+    private var openings: [RecordOpening?] = []
     private(set) var records = [UInt8](repeating: 0, count: segmentCount * slotByteCount)
     private(set) var recordByteCounts = [Int](repeating: 0, count: segmentCount)
     private var opened: [Range<Int>] = []
@@ -75,12 +79,15 @@ final class Superframes {
                 segmentByteCount: local.segmentByteCount)
             let start = index * Self.slotByteCount
             var record = slab._mutatingExtracting(start..<start + Self.slotByteCount)
-            record.store(headers, at: Session.superframeHeadersOffset)
-            record.store(payload, at: Session.superframeHeadersOffset + headers.byteCount)
-            let sealed = star.hub.sealSuperframeSlice(
+            let prepared = star.hub.prepareSuperframeSlice(
                 slice, byteCount: headers.byteCount + payload.byteCount, to: 0, in: &record, at: star.now)
-            recordByteCounts[index] = sealed ?? 0
+            guard let prepared else { preconditionFailure("there is a session") }
+            // SAFETY: the frame stays until the batch is complete.
+            unsafe seals.append(
+                prepared.job, at: start, contentOffset: Session.superframeHeadersOffset, headers, payload)
+            recordByteCounts[index] = prepared.byteCount
         }
+        seals.complete(&slab)
     }
 
     /// Opens and joins what `send` made, and finds that it goes to the TAP.
@@ -92,12 +99,20 @@ final class Superframes {
         var mutable = records.mutableSpan
         var slab = mutable.mutableRawBytes
         var first: Range<Int> = 0..<0
+        // As the packet loop does it: keys, ciphers, and what comes of it.
+        openings.removeAll(keepingCapacity: true)
+        let key = star.spokes[0].openingKey(of: slab.bytes.extracting(0..<recordByteCounts[0]))
+        for index in 0..<Self.segmentCount {
+            let start = index * Self.slotByteCount
+            var record = slab._mutatingExtracting(start..<start + recordByteCounts[index])
+            openings.append(key?.open(&record))
+        }
         for index in 0..<Self.segmentCount {
             let start = index * Self.slotByteCount
             var record = slab._mutatingExtracting(start..<start + recordByteCounts[index])
             guard
                 let opened = try? star.spokes[0].open(
-                    &record, by: NodeStar.carrier(0), at: star.now, actions: &actions),
+                    &record, opening: openings[index], by: NodeStar.carrier(0), at: star.now, actions: &actions),
                 let place = try? SuperframeSlice(parsing: record.bytes.extracting(opened.frame))
             else { preconditionFailure("every record opens") }
             let range =

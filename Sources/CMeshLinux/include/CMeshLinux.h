@@ -51,9 +51,11 @@ int cmesh_unlink(const char *_Nonnull path);
 
 /// Opens /dev/net/tun close-on-exec and non-blocking.
 int cmesh_tun_open(void);
-/// TUNSETIFF with IFF_NO_PI and IFF_TUN_EXCL: EBUSY when an interface of that name exists. With `has_header`,
-/// IFF_VNET_HDR: each frame has a header of 10 bytes (linux/virtio_net.h) in front.
-int cmesh_tun_attach(int descriptor, const char *_Nonnull name, int is_tap, int has_header);
+/// What an interface of the TUN/TAP driver shall be: HEADER is IFF_VNET_HDR, a header of 10 bytes (linux/virtio_net.h) in
+/// front of each frame; QUEUES is IFF_MULTI_QUEUE, several descriptors of one interface; FURTHER is one more of them.
+enum { CMESH_TUN_TAP = 1, CMESH_TUN_HEADER = 2, CMESH_TUN_QUEUES = 4, CMESH_TUN_FURTHER = 8 };
+/// TUNSETIFF with IFF_NO_PI and, without FURTHER, IFF_TUN_EXCL: EBUSY when an interface of that name exists.
+int cmesh_tun_attach(int descriptor, const char *_Nonnull name, int kind);
 /// TUNSETOFFLOAD: lets the kernel hand over frames without checksum, and TCP and UDP packets that are to be cut.
 int cmesh_tun_set_offloads(int descriptor, int checksum, int tcp, int udp);
 /// The index of an interface in the caller's network namespace.
@@ -91,6 +93,8 @@ int cmesh_socket_set_mark(int descriptor, uint32_t mark);
 int cmesh_socket_set_receive_buffer(int descriptor, int byte_count);
 /// Asks for a send buffer, beyond the system's limit where allowed; what the socket has then.
 int cmesh_socket_set_send_buffer(int descriptor, int byte_count);
+/// SO_REUSEPORT (socket(7)): sockets of this user that have it may be bound to one port, and share what comes.
+int cmesh_socket_share_port(int descriptor);
 /// Binds to all addresses of this host; the port, which the kernel chooses for 0.
 int cmesh_datagram_socket_bind(int descriptor, int is_version6, uint16_t port);
 /// A second descriptor of the same open file, close-on-exec.
@@ -204,6 +208,8 @@ int cmesh_network_namespace_enter(const char *_Nonnull path);
 int cmesh_mount_namespace_unshare(void);
 /// Leaves the calling thread with the capabilities whose bits are set, of the first 32.
 int cmesh_capabilities_keep(uint32_t capabilities);
+/// Processors that the calling thread may run on, or a negated errno.
+int cmesh_processor_count(void);
 /// Unmaps the code and constants of the program and its libraries, which are read from their files again where they are used
 /// (madvise(2), MADV_DONTNEED), and gives freed memory back (malloc_trim(3)).
 int cmesh_process_forget_set_up(void);

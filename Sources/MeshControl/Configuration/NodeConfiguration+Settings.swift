@@ -20,6 +20,7 @@ extension NodeConfiguration {
         result.passphraseFile = reader.path("passphrase_file", in: root)
         result.tap = tap(root, &reader)
         result.offload = offload(root, &reader)
+        result.packetLoops = reader.value("packet_loops", in: root, .packetLoops, default: result.packetLoops)
         result.datagrams = datagrams(root, &reader)
         result.relays = relays(root, &reader)
         result.registry = RegistryConfiguration.read(root, &reader, isOfRelay: false)

@@ -85,6 +85,26 @@ public struct NodeConfiguration: Sendable, Hashable {
         public var udpReceive = Use.auto
     }
 
+    /// How many threads carry frames.
+    public enum PacketLoops: Sendable, Hashable {
+        /// Half as many as there are processors, 1 to 8.
+        case auto
+        /// So many.
+        case count(Int)
+
+        /// More would share queues and peers too finely; a queue and sockets belong to each.
+        package static let countMax = 16
+        private static let automaticCountMax = 8
+
+        /// The threads on a host of `processorCount` processors. The other half is for what the frames come from and go to.
+        public func count(processorCount: Int) -> Int {
+            switch self {
+            case .auto: min(max(processorCount / 2, 1), Self.automaticCountMax)
+            case .count(let count): count
+            }
+        }
+    }
+
     /// The UDP sockets of direct paths.
     public struct Datagrams: Sendable, Hashable {
         /// What becomes of the class of service of the frames (DSCP, RFC 2474).
@@ -166,6 +186,8 @@ public struct NodeConfiguration: Sendable, Hashable {
     public var tap: Tap
     /// What of the kernel's offloads is used.
     public var offload: Offload
+    /// How many threads carry frames.
+    public var packetLoops: PacketLoops
     /// The UDP sockets of direct paths.
     public var datagrams: Datagrams
     /// Relays, in the order of the file.
@@ -197,6 +219,7 @@ public struct NodeConfiguration: Sendable, Hashable {
         identity = "/etc/shadowmesh/identity"
         tap = Tap()
         offload = Offload()
+        packetLoops = .auto
         datagrams = Datagrams()
         relays = []
         afterDirect = .auto

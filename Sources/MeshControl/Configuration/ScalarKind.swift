@@ -59,6 +59,27 @@ extension ScalarKind where Value == Int {
     }
 }
 
+extension ScalarKind where Value == NodeConfiguration.PacketLoops {
+    /// "auto" or a number of threads.
+    static var packetLoops: ScalarKind {
+        let countMax = NodeConfiguration.PacketLoops.countMax
+        return ScalarKind(
+            expected: "auto, or a whole number from 1 to \(countMax)",
+            parse: { text throws(ScalarProblem) in
+                if text == "auto" { return .auto }
+                guard let count = Int(decimalDigits: text[...]) else { throw ScalarProblem() }
+                guard (1...countMax).contains(count) else { throw ScalarProblem(kind: .outOfRange) }
+                return .count(count)
+            },
+            describe: { loops in
+                switch loops {
+                case .auto: "auto"
+                case .count(let count): String(count)
+                }
+            })
+    }
+}
+
 extension ScalarKind where Value == String {
     /// The path of a file. PATH_MAX of Linux is 4,096 with the terminating zero (limits.h).
     static var path: ScalarKind {

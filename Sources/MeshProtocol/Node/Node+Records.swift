@@ -3,16 +3,27 @@ internal import MeshCrypto
 public import MeshWire
 
 extension Node {
-    /// Opens a record in place. Throws `RecordRefusal`, which is counted.
+    /// What opens a record without this node, for `open` to go by; `nil` when that is to be left to `open`: there is no key
+    /// for it. Changes nothing, and is `mutating` as `carriers(of:)` is.
+    public mutating func openingKey(of record: RawSpan) -> OpeningKey? {
+        guard let header = try? RecordHeader(parsing: record),
+            let index = context.indices.owner(of: header.receiverIndex)
+        else { return nil }
+        return peers[index].openingKey(of: header)
+    }
+
+    /// Opens a record in place, unless `opening` says what that gave. Throws `RecordRefusal`, which is counted.
     ///
     /// - Returns: the peer, and the place of its frame or slice of a superframe (`kind` says which) in `record`; `nil` when
     ///   the record was control or its frame has to wait. Call `takeReleasedFrames` next, unless `isAlone`: then the frame
     ///   set no other free.
     public mutating func open(
-        _ record: inout MutableRawSpan, by carrier: CarrierID, at now: Instant, actions: inout [NodeAction]
+        _ record: inout MutableRawSpan, opening: RecordOpening? = nil, by carrier: CarrierID, at now: Instant,
+        actions: inout [NodeAction]
     ) throws(RecordRefusal) -> (peer: PeerIndex, frame: Range<Int>, kind: ContentKind, isAlone: Bool)? {
         do throws(RecordRefusal) {
-            guard let opened = try openCounted(&record, by: carrier, at: now, actions: &actions) else { return nil }
+            guard let opened = try openCounted(&record, opening: opening, by: carrier, at: now, actions: &actions)
+            else { return nil }
             return (opened.peer, opened.frame, opened.kind, context.released.isEmpty)
         } catch {
             recordRefusals[error, default: 0] += 1
@@ -21,7 +32,8 @@ extension Node {
     }
 
     private mutating func openCounted(
-        _ record: inout MutableRawSpan, by carrier: CarrierID, at now: Instant, actions: inout [NodeAction]
+        _ record: inout MutableRawSpan, opening: RecordOpening?, by carrier: CarrierID, at now: Instant,
+        actions: inout [NodeAction]
     ) throws(RecordRefusal) -> (peer: PeerIndex, frame: Range<Int>, kind: ContentKind)? {
         let header: RecordHeader
         do throws(WireError) { header = try RecordHeader(parsing: record.bytes) } catch { throw .malformed }
@@ -36,7 +48,7 @@ extension Node {
         var out: [PeerAction] = []
         peerDeadlines.touch(index)
         let frame = try peers[index].open(
-            &record, header: header, by: carrier, context: &context, at: now, actions: &out)
+            &record, opening: opening, header: header, by: carrier, context: &context, at: now, actions: &out)
         if !untrusted.isEmpty, case .direct(let connection) = carrier { trust(connection, actions: &actions) }
         if frame == nil || !out.isEmpty {
             settle(index, &out, at: now, actions: &actions)
@@ -76,8 +88,31 @@ extension Node {
     public mutating func sealFrame(
         to peer: PeerIndex, byteCount: Int, in record: inout MutableRawSpan, at now: Instant
     ) -> Int? {
+        guard let prepared = prepareFrame(to: peer, byteCount: byteCount, in: &record, at: now) else { return nil }
+        return seal(prepared, to: peer, in: &record, at: now)
+    }
+
+    /// All of `sealFrame` but the sealing, which whoever sends the record may do if `PreparedRecord.mayWait`; then the
+    /// records of a peer go out in this order, before the next one that `handleTimeout` asks to send there. `seal` does the
+    /// rest at once.
+    ///
+    /// - Returns: `nil` when there is no session with the peer. Allocates nothing.
+    public mutating func prepareFrame(
+        to peer: PeerIndex, byteCount: Int, in record: inout MutableRawSpan, at now: Instant
+    ) -> PreparedRecord? {
         peerDeadlines.touch(peer)
-        return peers[peer].sealFrame(byteCount: byteCount, in: &record, context: &context, at: now)
+        return peers[peer].prepareFrame(byteCount: byteCount, in: &record, at: now)
+    }
+
+    /// Seals what lies in `record` as one of `prepareFrame`, `prepareSlice` and `prepareSuperframeSlice` left it.
+    ///
+    /// - Returns: the record's byte count.
+    public mutating func seal(
+        _ prepared: PreparedRecord, to peer: PeerIndex, in record: inout MutableRawSpan, at now: Instant
+    ) -> Int {
+        prepared.job.seal(&record)
+        peers[peer].keep(record.bytes.extracting(0..<prepared.byteCount), context: &context, at: now)
+        return prepared.byteCount
     }
 
     /// The carriers of a peer's records now: `first` for all, as `carrier(of:)`, and `second` for copies, as
@@ -114,8 +149,16 @@ extension Node {
     public mutating func sealSlice(
         _ index: Int, of cut: FrameCut, to peer: PeerIndex, in record: inout MutableRawSpan, at now: Instant
     ) -> Int? {
+        guard let prepared = prepareSlice(index, of: cut, to: peer, in: &record, at: now) else { return nil }
+        return seal(prepared, to: peer, in: &record, at: now)
+    }
+
+    /// `sealSlice` in two steps, as `prepareFrame`.
+    public mutating func prepareSlice(
+        _ index: Int, of cut: FrameCut, to peer: PeerIndex, in record: inout MutableRawSpan, at now: Instant
+    ) -> PreparedRecord? {
         peerDeadlines.touch(peer)
-        return peers[peer].seal(cut.slice(index), in: &record, context: &context, at: now)
+        return peers[peer].prepare(cut.slice(index), in: &record, at: now)
     }
 
     /// Bytes of the longest record with a slice of a superframe that goes to the peer now; `nil` when it does not join
@@ -127,15 +170,13 @@ extension Node {
     /// The number for a superframe to the peer that is about to be cut; `nil` when there is no session.
     public mutating func nextSuperframeNumber(of peer: PeerIndex) -> UInt8? { peers[peer].nextSuperframeNumber() }
 
-    /// Seals the slice whose headers and segments, `byteCount` bytes, lie at `Session.superframeHeadersOffset` of `record`,
-    /// in place.
-    ///
-    /// - Returns: the record's byte count; `nil` when there is no session with the peer. Allocates nothing.
-    public mutating func sealSuperframeSlice(
+    /// Prepares the record of the slice whose headers and segments, `byteCount` bytes, lie at
+    /// `Session.superframeHeadersOffset` of `record`, as `prepareFrame`.
+    public mutating func prepareSuperframeSlice(
         _ slice: SuperframeSlice, byteCount: Int, to peer: PeerIndex, in record: inout MutableRawSpan, at now: Instant
-    ) -> Int? {
+    ) -> PreparedRecord? {
         peerDeadlines.touch(peer)
-        return peers[peer].seal(slice, byteCount: byteCount, in: &record, context: &context, at: now)
+        return peers[peer].prepare(slice, byteCount: byteCount, in: &record, at: now)
     }
 
     /// Sends a ping to the peer. Returns `false` when there is no session or no carrier.

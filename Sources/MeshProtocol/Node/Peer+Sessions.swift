@@ -50,13 +50,20 @@ extension Peer {
         }
     }
 
-    /// Opens a record of the session with `header`'s index, in place. Throws `RecordRefusal`.
+    /// What opens a record with `header` without this peer; `nil` when there is no session or key for it. Changes nothing,
+    /// and is `mutating` as `Node.carriers(of:)` is.
+    mutating func openingKey(of header: RecordHeader) -> OpeningKey? {
+        guard let place = sessions.firstIndex(where: { $0.localIndex == header.receiverIndex }) else { return nil }
+        return sessions[place].openingKey(of: header)
+    }
+
+    /// Opens a record of the session with `header`'s index, in place, unless `opening` says what that gave. Throws
+    /// `RecordRefusal`.
     ///
     /// - Returns: the place of a frame, or `nil` when the record was control or its frame waits for its turn.
     mutating func open(
-        _ record: inout MutableRawSpan, header: RecordHeader, by carrier: CarrierID, context: inout PeerContext,
-        at now: Instant,
-        actions: inout [PeerAction]
+        _ record: inout MutableRawSpan, opening: RecordOpening?, header: RecordHeader, by carrier: CarrierID,
+        context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
     ) throws(RecordRefusal) -> (kind: ContentKind, content: Range<Int>)? {
         guard let place = sessions.firstIndex(where: { $0.localIndex == header.receiverIndex }) else {
             throw .unknownSession
@@ -66,7 +73,8 @@ extension Peer {
         let kind: ContentKind
         let content: Range<Int>
         do throws(RecordRefusal) {
-            (kind, content) = try sessions[place].open(&record, header: header, at: now, rotated: &rotated)
+            (kind, content) = try sessions[place].open(
+                &record, opening: opening, header: header, at: now, rotated: &rotated)
         } catch {
             let kind = ContentKind(rawValue: record.bytes.bigEndian(at: RecordHeader.byteCount, as: UInt8.self))
             if error == .replayed, kind?.isFrame == true,
@@ -253,22 +261,19 @@ extension Peer {
         }
     }
 
-    /// Seals the frame that lies at `Session.contentOffset` of `record`, in place.
-    ///
-    /// - Returns: the record's byte count; `nil` when there is no session.
-    mutating func sealFrame(
-        byteCount: Int, in record: inout MutableRawSpan, context: inout PeerContext, at now: Instant
-    ) -> Int? {
-        guard let place = sendingSession else { return nil }
-        let recordByteCount = sessions[place].seal(.frame, contentByteCount: byteCount, in: &record, at: now)
-        sealed(record.bytes.extracting(0..<recordByteCount), context: &context, at: now)
-        return recordByteCount
-    }
+    /// Prepares the record of the frame that lies at `Session.contentOffset` of `record`; `nil`: there is no session.
+    mutating func prepareFrame(
+        byteCount: Int, in record: inout MutableRawSpan, at now: Instant
+    ) -> PreparedRecord? { prepare(.frame, contentByteCount: byteCount, in: &record, at: now) }
 
     /// A record with a frame or slice goes out.
-    private mutating func sealed(_ record: RawSpan, context: inout PeerContext, at now: Instant) {
-        paths.frameSent(recordByteCount: record.byteCount, at: now)
-        keep(record, context: &context, at: now)
+    private mutating func prepare(
+        _ kind: ContentKind, contentByteCount: Int, in record: inout MutableRawSpan, at now: Instant
+    ) -> PreparedRecord? {
+        guard let place = sendingSession else { return nil }
+        let job = sessions[place].prepare(kind, contentByteCount: contentByteCount, in: &record, at: now)
+        paths.frameSent(recordByteCount: job.byteCount, at: now)
+        return PreparedRecord(job: job, mayWait: paths.liveness?.suspicion == nil)
     }
 
     /// How to cut a frame that the records of the path in use cannot carry whole.
@@ -277,18 +282,13 @@ extension Peer {
         return sessions[place].cut(frameByteCount: byteCount, recordByteCountMax: recordByteCountMax)
     }
 
-    /// Seals the slice whose bytes lie at `Session.sliceOffset` of `record`, in place.
-    ///
-    /// - Returns: the record's byte count; `nil` when there is no session.
-    mutating func seal(
-        _ slice: FrameSlice, in record: inout MutableRawSpan, context: inout PeerContext, at now: Instant
-    ) -> Int? {
-        guard let place = sendingSession else { return nil }
+    /// Prepares the record of the slice whose bytes lie at `Session.sliceOffset` of `record`; `nil`: there is no session.
+    mutating func prepare(
+        _ slice: FrameSlice, in record: inout MutableRawSpan, at now: Instant
+    ) -> PreparedRecord? {
         slice.writeHeader(to: &record, at: Session.contentOffset)
-        let recordByteCount = sessions[place].seal(
-            .frameSlice, contentByteCount: FrameSlice.headerByteCount + slice.range.count, in: &record, at: now)
-        sealed(record.bytes.extracting(0..<recordByteCount), context: &context, at: now)
-        return recordByteCount
+        let contentByteCount = FrameSlice.headerByteCount + slice.range.count
+        return prepare(.frameSlice, contentByteCount: contentByteCount, in: &record, at: now)
     }
 
     /// Whether the peer joins superframes of a kind, and how long records with their slices may be: not longer than any
@@ -311,20 +311,14 @@ extension Peer {
         return sessions[place].nextSuperframeNumber()
     }
 
-    /// Seals the slice whose headers and segments, `byteCount` bytes, lie at `Session.superframeHeadersOffset` of `record`,
-    /// in place.
-    ///
-    /// - Returns: the record's byte count; `nil` when there is no session.
-    mutating func seal(
-        _ slice: SuperframeSlice, byteCount: Int, in record: inout MutableRawSpan, context: inout PeerContext,
-        at now: Instant
-    ) -> Int? {
-        guard let place = sendingSession else { return nil }
+    /// Prepares the record of the slice whose headers and segments, `byteCount` bytes, lie at
+    /// `Session.superframeHeadersOffset` of `record`; `nil`: there is no session.
+    mutating func prepare(
+        _ slice: SuperframeSlice, byteCount: Int, in record: inout MutableRawSpan, at now: Instant
+    ) -> PreparedRecord? {
         slice.writeHeader(to: &record, at: Session.contentOffset)
-        let recordByteCount = sessions[place].seal(
-            .superframeSlice, contentByteCount: SuperframeSlice.headerByteCount + byteCount, in: &record, at: now)
-        sealed(record.bytes.extracting(0..<recordByteCount), context: &context, at: now)
-        return recordByteCount
+        let contentByteCount = SuperframeSlice.headerByteCount + byteCount
+        return prepare(.superframeSlice, contentByteCount: contentByteCount, in: &record, at: now)
     }
 
     /// Handshakes of either side that are kept, completed ones included.

@@ -127,17 +127,25 @@ public struct Session: Sendable {
     public mutating func seal(
         _ kind: ContentKind, contentByteCount: Int, in record: inout MutableRawSpan, at now: Instant
     ) -> Int {
+        let job = prepare(kind, contentByteCount: contentByteCount, in: &record, at: now)
+        job.seal(&record)
+        return job.byteCount
+    }
+
+    /// All of `seal` but the sealing itself. Allocates nothing.
+    mutating func prepare(
+        _ kind: ContentKind, contentByteCount: Int, in record: inout MutableRawSpan, at now: Instant
+    ) -> SealJob {
         let header = RecordHeader(
             epoch: keys.sendEpoch, pathGeneration: pathGeneration, receiverIndex: remoteIndex, counter: sendCounter)
         header.write(to: &record)
         record.storeBytes(of: kind.rawValue, toByteOffset: RecordHeader.byteCount, as: UInt8.self)
-        keys.sendKey.seal(
-            &record, headerByteCount: RecordHeader.byteCount, contentByteCount: contentByteCount + 1, nonceHigh: 0,
-            nonceLow: sendCounter)
-        sendCounter += 1
+        defer { sendCounter += 1 }
         if kind.isFrame { generationFrameCount += 1 }
         if unansweredSince == nil, Self.asksForAnswer(kind) { unansweredSince = now }
-        return Self.frameOverheadByteCount + contentByteCount
+        return SealJob(
+            key: keys.sendKey, headerByteCount: RecordHeader.byteCount, contentByteCount: contentByteCount + 1,
+            nonceLow: sendCounter)
     }
 
     /// An answer asks for none; if it did, two idle nodes would ping each other for ever. A path's own records say
@@ -169,18 +177,25 @@ public struct Session: Sendable {
     /// Another path is tried: the peer has as long again to answer.
     mutating func askAgain(at now: Instant) { liveness = .asking(since: now, resendAt: now) }
 
-    /// Opens in place. Throws `RecordRefusal`.
+    /// What opens a record with `header` without this session; `nil` when there is no key for it.
+    func openingKey(of header: RecordHeader) -> OpeningKey? {
+        guard header.lane == 0 else { return nil }
+        return keys.receivingKey(for: header.epoch).map { OpeningKey(key: $0) }
+    }
+
+    /// Opens in place, unless `opening` says what that gave. Throws `RecordRefusal`.
     ///
     /// - Returns: the content's kind, and its place behind the kind byte. Allocates nothing.
     public mutating func open(
-        _ record: inout MutableRawSpan, header: RecordHeader, at now: Instant, rotated: inout Bool
+        _ record: inout MutableRawSpan, opening: RecordOpening? = nil, header: RecordHeader, at now: Instant,
+        rotated: inout Bool
     ) throws(RecordRefusal) -> (kind: ContentKind, content: Range<Int>) {
         guard header.lane == 0 else { throw .unknownLane }
         guard let key = keys.receivingKey(for: header.epoch) else { throw .unknownEpoch }
-        guard
-            let byteCount = key.open(
-                &record, headerByteCount: RecordHeader.byteCount, nonceHigh: 0, nonceLow: header.counter)
-        else { throw .badTag }
+        let opening = opening ?? OpeningKey(key: key).open(&record)
+        // The epoch's number came round again since the key was looked up: what another key left is void.
+        guard opening.keyNumber == key.number else { throw .unknownEpoch }
+        guard let byteCount = opening.contentByteCount else { throw .badTag }
         guard replay.insert(header.counter) else { throw .replayed }
         rotated = keys.received(in: header.epoch, at: now)
         if rotated { rotation.responderMovedOn(at: now) }

@@ -23,6 +23,9 @@ public final class DatagramPort: Sendable {
 
         /// Whether somebody else reads the sockets: what is STUN of it comes back by ``receivedElsewhere(_:from:)``.
         public var isReadElsewhere = false
+        /// Sockets of each family on the one port, each to be read by a thread of its own; only with ``isReadElsewhere``. The
+        /// kernel may refuse more than one.
+        public var socketCount = 1
 
         /// Makes the default options.
         public init() {}
@@ -58,8 +61,9 @@ public final class DatagramPort: Sendable {
         do throws(TransportError) { pair = try DatagramSocketPair.bind(options) } catch {
             return eventLoop.makeFailedFuture(error)
         }
+        let sharing = pair.sharing(options, countMax: options.isReadElsewhere ? options.socketCount - 1 : 0)
         return eventLoop.flatSubmit {
-            let core = DatagramPortCore(sockets: pair, eventLoop: eventLoop, handlers: handlers)
+            let core = DatagramPortCore(sockets: pair, sharing: sharing, eventLoop: eventLoop, handlers: handlers)
             let port = DatagramPort(core: core)
             return options.isReadElsewhere ? eventLoop.makeSucceededFuture(port) : core.startReading().map { port }
         }
@@ -76,9 +80,12 @@ public final class DatagramPort: Sendable {
     /// Hands everything sent so far to the kernel.
     public func flush() { core.value.flush() }
 
-    /// The sockets, for whoever reads them or sends by them as well.
-    public var sockets: (version4: (any SegmentSocket)?, version6: (any SegmentSocket)?) {
-        (core.value.version4, core.value.version6)
+    /// The sockets of one family each, for whoever reads them or sends by them as well; the port's own are the first.
+    public typealias Sockets = (version4: (any SegmentSocket)?, version6: (any SegmentSocket)?)
+
+    /// The sockets: as many of each family as the kernel gave, at most as were asked for.
+    public var sockets: [Sockets] {
+        [(core.value.version4, core.value.version6)] + core.value.sharing.map { ($0.version4, $0.version6) }
     }
 
     /// Whether a datagram is STUN's, and none of a peer's.

@@ -16,6 +16,8 @@ final class DatagramPortCore {
     /// The sockets; `nil`: the host has none of the family, or the port was closed.
     private(set) var version4: BoundDatagramSocket?
     private(set) var version6: BoundDatagramSocket?
+    /// Further sockets on the same ports, which others read.
+    private(set) var sharing: [DatagramSocketPair]
     let handlers: DatagramHandlers
     var counters = DatagramCounters()
     private(set) var isClosed = false
@@ -26,7 +28,10 @@ final class DatagramPortCore {
     private var timer: Scheduled<Void>?
     private var timerDeadline: Instant?
 
-    init(sockets: DatagramSocketPair, eventLoop: any EventLoop, handlers: DatagramHandlers) {
+    init(
+        sockets: DatagramSocketPair, sharing: [DatagramSocketPair], eventLoop: any EventLoop, handlers: DatagramHandlers
+    ) {
+        self.sharing = sharing
         version4 = sockets.version4
         version6 = sockets.version6
         self.eventLoop = eventLoop
@@ -187,6 +192,7 @@ final class DatagramPortCore {
         channels = [:]
         version4 = nil
         version6 = nil
+        sharing = []
         return EventLoopFuture.andAllComplete(closed, on: eventLoop)
     }
 }

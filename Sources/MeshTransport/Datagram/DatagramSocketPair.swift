@@ -41,6 +41,37 @@ struct DatagramSocketPair: Sendable {
         return DatagramSocketPair(version4: first, version6: try version6(options, port: 0))
     }
 
+    /// At most `countMax` further pairs on the same ports: each sender's datagrams come by one of all pairs. Fewer, or none,
+    /// where the kernel refuses.
+    func sharing(_ options: DatagramPort.Options, countMax: Int) -> [DatagramSocketPair] {
+        guard countMax > 0, (try? version4?.socket.sharePort()) != nil || version4 == nil,
+            (try? version6?.socket.sharePort()) != nil || version6 == nil
+        else { return [] }
+        var result: [DatagramSocketPair] = []
+        while result.count < countMax {
+            let next = DatagramSocketPair(
+                version4: version4.flatMap { Self.sharing($0, options) },
+                version6: version6.flatMap { Self.sharing($0, options) })
+            // Whatever comes by a socket that nobody reads is lost: both or none.
+            guard (next.version4 != nil) == (version4 != nil), (next.version6 != nil) == (version6 != nil) else {
+                break
+            }
+            result.append(next)
+        }
+        return result
+    }
+
+    private static func sharing(
+        _ first: BoundDatagramSocket, _ options: DatagramPort.Options
+    ) -> BoundDatagramSocket? {
+        do throws(SystemCallError) {
+            return BoundDatagramSocket(
+                try DatagramSocket(
+                    isVersion6: first.socket.isVersion6, port: first.localPort, mark: options.mark,
+                    bufferByteCount: options.bufferByteCount, sharesPort: true))
+        } catch { return nil }
+    }
+
     private static func version4(
         _ options: DatagramPort.Options, port: UInt16
     ) throws(TransportError) -> BoundDatagramSocket? {

@@ -15,4 +15,5 @@ import Testing
     @Suite struct LyingRelayTests {}
     @Suite struct EdgeTests {}
     @Suite struct OffloadTests {}
+    @Suite struct PacketLoopsTests {}
 }

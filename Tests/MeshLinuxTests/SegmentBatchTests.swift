@@ -1,0 +1,113 @@
+import Glibc
+import MeshBase
+import MeshLinux
+import Testing
+
+/// Datagrams that are completed before they go out, whenever that is.
+@Suite struct SegmentBatchTests {
+    /// A socket on loopback.
+    private final class Socket: SegmentSocket {
+        let socket: DatagramSocket
+        var segmentDescriptor: CInt { socket.number }
+        var endpoint: Endpoint {
+            // '!' okay: four bytes make an address.
+            Endpoint(address: IPAddress(bytes: [127, 0, 0, 1])!, port: socket.localPort)
+        }
+
+        init() throws(SystemCallError) {
+            socket = try DatagramSocket(isVersion6: false, port: 0, mark: nil, bufferByteCount: 1 << 20)
+        }
+    }
+
+    /// Writes the complement of a datagram's second byte into its first.
+    private final class Complement: SegmentCompletion, @unchecked Sendable {
+        var offsets: [Int] = []
+        var callCount = 0
+
+        func complete(_ bytes: inout MutableRawSpan) {
+            callCount += 1
+            for offset in offsets {
+                let value = ~bytes.bytes.bigEndian(at: offset + 1, as: UInt8.self)
+                bytes.storeBytes(of: value, toByteOffset: offset, as: UInt8.self)
+            }
+            offsets = []
+        }
+    }
+
+    /// Sends datagrams of the given lengths and expects each to arrive whole, in order and complete; a batch is emptied
+    /// before it is full only when `flushesEarly` says so.
+    private func check(_ byteCounts: [Int], to targets: Int = 1, usesSegmentation: Bool) throws -> Int {
+        let sender = try Socket()
+        let receivers = try (0..<targets).map { _ throws in try Socket() }
+        let completion = Complement()
+        let batch = SegmentBatch(
+            socket4: sender, socket6: nil, usesSegmentation: usesSegmentation, completion: completion)
+        var received: [[UInt8]] = []
+        let input = ReceiveBatch()
+        func receive() {
+            for receiver in receivers {
+                repeat {
+                    _ = input.fill(from: receiver, isVersion6: false)
+                    for index in 0..<input.messageCount {
+                        input.forEachDatagram(of: index) { received.append($0.bytes.copy(0..<$0.byteCount)) }
+                    }
+                } while input.messageCount > 0
+            }
+        }
+        for (number, byteCount) in byteCounts.enumerated() {
+            batch.setDestination(receivers[number % targets].endpoint)
+            let added = batch.append(byteCountMax: byteCount + 10) { datagram in
+                for place in 0..<byteCount {
+                    datagram.storeBytes(of: UInt8(truncatingIfNeeded: number), toByteOffset: place, as: UInt8.self)
+                }
+                return byteCount
+            }
+            #expect(added == byteCount)
+            completion.offsets.append(batch.latestOffset)
+            receive()
+        }
+        batch.flush()
+        receive()
+        #expect(completion.offsets.isEmpty)
+        let expected = byteCounts.enumerated().map { number, byteCount in
+            [~UInt8(truncatingIfNeeded: number)]
+                + [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: byteCount - 1)
+        }
+        // Loopback keeps the order of each socket.
+        for target in 0..<targets {
+            let own = expected.indices.filter { $0 % targets == target }.map { expected[$0] }
+            let came = received.filter { targets == 1 || Int(~$0[0]) % targets == target }
+            #expect(came == own)
+        }
+        return completion.callCount
+    }
+
+    @Test(arguments: [true, false]) func aFullSlabIsCompletedAndSent(usesSegmentation: Bool) throws {
+        // 200 of 1,400 bytes: twice the slab of 128 KiB.
+        let calls = try check([Int](repeating: 1_400, count: 200), usesSegmentation: usesSegmentation)
+        #expect(calls > 2)
+    }
+
+    @Test func moreMessagesThanOneCallTakesAreCompletedAndTheLastOneMoved() throws {
+        // Each longer than the one before: none joins another's message, of which there are 64.
+        let calls = try check((0..<150).map { 100 + $0 }, usesSegmentation: true)
+        #expect(calls == 3)
+    }
+
+    @Test func datagramsToSeveralAddressesAreCompleted() throws {
+        _ = try check((0..<120).map { 60 + $0 % 7 * 100 }, to: 2, usesSegmentation: true)
+    }
+
+    @Test func aBatchSaysWhetherTheLongestFrameStillFits() throws {
+        let sender = try Socket()
+        let batch = SegmentBatch(socket4: sender, socket6: nil, usesSegmentation: true)
+        batch.setDestination(try Socket().endpoint)
+        #expect(batch.hasRoom)
+        for _ in 0..<45 { batch.append(byteCountMax: 1_452) { _ in 1_452 } }
+        #expect(batch.hasRoom, "that was a superframe of 60,000 bytes: a second one fits")
+        for _ in 0..<45 { batch.append(byteCountMax: 1_452) { _ in 1_452 } }
+        #expect(!batch.hasRoom)
+        batch.flush()
+        #expect(batch.hasRoom)
+    }
+}
