@@ -49,7 +49,14 @@ import Testing
                 repeat {
                     _ = input.fill(from: receiver, isVersion6: false)
                     for index in 0..<input.messageCount {
-                        input.forEachDatagram(of: index) { received.append($0.bytes.copy(0..<$0.byteCount)) }
+                        input.forEachDatagram(of: index) { datagram in
+                            let bytes = datagram.bytes
+                            var copy: [UInt8] = []
+                            for place in 0..<bytes.byteCount {
+                                copy.append(bytes.bigEndian(at: place, as: UInt8.self))
+                            }
+                            received.append(copy)
+                        }
                     }
                 } while input.messageCount > 0
             }
