@@ -30,7 +30,7 @@ public final class SealQueue: SegmentCompletion, @unchecked Sendable {
     /// Makes an empty queue.
     public init() {
         // What a batch holds of full records; of shorter ones there may be more.
-        entries.reserveCapacity(128)
+        entries.reserveCapacity(256)
         runs.reserveCapacity(8)
     }
 

@@ -13,7 +13,7 @@ internal import MeshLinux
 public final class TapOutput: @unchecked Sendable {
     // '@unchecked Sendable': its one user at a time is its owner's concern.
 
-    /// Frames of one batch: twice the datagrams of four messages; then they are written, and more taken.
+    /// Frames of one batch: more than the full datagrams of eight messages; then they are written, and more taken.
     private static let framesMax = 512
     /// Headers and segments of all frames.
     private static let piecesMax = 3 * framesMax

@@ -10,7 +10,7 @@ public final class ReceiveBatch: @unchecked Sendable {
 
     /// A message is never longer than an IP packet.
     private static let slotByteCount = 65_536
-    /// Messages of one system call: 256 KiB, which a processor's second cache keeps until they are opened and written.
+    /// Messages of one system call: 512 KiB, which a processor's second cache keeps until they are opened and written.
     private static let messagesMax = Int(CMESH_RECEIVE_BATCH_MAX)
 
     /// A socket's queue of 7 MB is for bursts: one that stays makes everything behind it wait for 15 ms. So what waits for over

@@ -36,8 +36,8 @@ public final class SegmentBatch: @unchecked Sendable {
         }
     }
 
-    /// Two messages of the longest kind: what waits for more keeps the other end idle, and leaves the cache.
-    private static let byteCountMax = 128 * 1024
+    /// Four messages of the longest kind: what waits for more keeps the other end idle, and leaves the cache.
+    private static let byteCountMax = 256 * 1024
     /// Messages of one system call.
     private static let messagesMax = Int(CMESH_SEGMENTS_BATCH_MAX)
     /// Datagrams of one message; UDP_MAX_SEGMENTS of Linux before 6.3.

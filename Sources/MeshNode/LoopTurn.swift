@@ -38,7 +38,7 @@ final class LoopTurn: @unchecked Sendable {
             socket4: sockets?.version4, socket6: sockets?.version6, usesSegmentation: usesSegmentation,
             completion: seals)
         // More than a batch of full datagrams.
-        openings.reserveCapacity(256)
+        openings.reserveCapacity(512)
         keys.reserveCapacity(8)
     }
 

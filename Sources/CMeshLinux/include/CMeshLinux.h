@@ -118,7 +118,7 @@ typedef struct {
     uint8_t service_class;
 } cmesh_segments;
 
-enum { CMESH_SEGMENTS_BATCH_MAX = 64, CMESH_RECEIVE_BATCH_MAX = 4 };
+enum { CMESH_SEGMENTS_BATCH_MAX = 64, CMESH_RECEIVE_BATCH_MAX = 8 };
 
 /// What one receive gave: datagrams of one length from one address, back to back; the last may be shorter. Address and
 /// port as in `cmesh_datagram`; how long they waited in the socket, 0 without times of arrival.
