@@ -29,7 +29,7 @@ public enum ProcessResources {
     /// cached pages, and what only set-up needed is not.
     ///
     /// Two thirds of a program's code that ever runs do so while it starts, reads its configuration, prepares TLS and shakes
-    /// hands, and would stay mapped after; each thread that signs or verifies keeps about a megabyte of freed memory.
+    /// hands, and would stay mapped after.
     public static func forgetSetUp() {
         // A kernel that refuses leaves the memory as it is.
         _ = cmesh_process_forget_set_up()
