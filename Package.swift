@@ -135,7 +135,8 @@ let package = Package(
         .executableTarget(
             name: "mesh-benchmarks",
             dependencies: [
-                "CAllocationCounter", "MeshBase", "MeshCrypto", "MeshDataPlane", "MeshEthernet", "MeshProtocol", "MeshWire",
+                "CAllocationCounter", "MeshBase", "MeshCrypto", "MeshDataPlane", "MeshEthernet", "MeshProtocol",
+                "MeshWire",
             ],
             path: "Benchmarks/Sources/mesh-benchmarks"),
         .target(name: "WanModel", dependencies: ["MeshBase"], path: "Lab/WanModel"),
