@@ -104,9 +104,9 @@ def command(*words):
     return checked(subprocess.run(words, capture_output=True, text=True), words)
 
 
-def wait_until(what, condition, seconds=20, pause=0.05):
+def wait_until(what, condition, seconds=20):
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise Failure(f"waited {seconds} s in vain until {what}")
-        time.sleep(pause)
+        time.sleep(0.05)
