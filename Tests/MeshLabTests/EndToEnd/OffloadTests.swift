@@ -111,8 +111,8 @@ extension LabTests.OffloadTests {
         try lab.wait("the servers listen") {
             try lab.run(to, "ss -Hltn 'sport = :5010' | wc -l").output.hasPrefix("\(addresses.count)")
         }
-        let checks = addresses.map { "python3 \(script) check \($0) 4000000 & " }.joined()
-        let found = try lab.run(from, checks + addresses.map { _ in "wait -n" }.joined(separator: " && "))
+        let found = try lab.run(
+            from, MeshLab.together(addresses.map { "python3 \(script) check \($0) 4000000" }))
         #expect(found.status == 0, "\(found.output)")
     }
 

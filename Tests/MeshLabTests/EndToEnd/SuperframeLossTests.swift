@@ -63,8 +63,8 @@ extension LabTests.OffloadTests {
             try lab.run("b", "ss -Hlun 'sport = :5011' | wc -l").output.hasPrefix("2")
         }
         let before = try lab.sentAndLost("a")
-        let sending = addresses.map { "python3 \(script) send \($0) \(Self.packetCount) &" }.joined(separator: " ")
-        let sent = try lab.run("a", "\(sending) wait -n && wait -n")
+        let sent = try lab.run(
+            "a", MeshLab.together(addresses.map { "python3 \(script) send \($0) \(Self.packetCount)" }))
         #expect(sent.status == 0, "\(sent.output)")
         // What is under way arrives before the answers do.
         try lab.run("a", "ping -c 5 -i 0.2 \(addresses[0])")
@@ -98,8 +98,7 @@ extension LabTests.OffloadTests {
         try lab.wait("the servers listen") {
             try lab.run("b", "ss -Hltn 'sport = :5010' | wc -l").output.hasPrefix("2")
         }
-        let checks = addresses.map { "python3 \(script) tcp \($0) 3000000 &" }.joined(separator: " ")
-        let found = try lab.run("a", "\(checks) wait -n && wait -n")
+        let found = try lab.run("a", MeshLab.together(addresses.map { "python3 \(script) tcp \($0) 3000000" }))
         #expect(found.status == 0, "\(found.output)")
     }
 }

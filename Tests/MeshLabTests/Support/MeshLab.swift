@@ -56,6 +56,12 @@ final class MeshLab {
     /// Where a program of the directory `Lab` lies.
     static func script(_ name: String) -> String { source.replacing("/lab.sh", with: "/" + name) }
 
+    /// Commands of a shell at the same time; fails when one of them does.
+    static func together(_ commands: [String]) -> String {
+        "pids=; \(commands.map { "\($0) & pids=\"$pids $!\";" }.joined(separator: " "))"
+            + " for pid in $pids; do wait $pid || exit 1; done"
+    }
+
     /// The network namespace of a site.
     func namespace(_ site: String) -> String { "\(prefix)-\(site)" }
 
