@@ -90,8 +90,8 @@ import Testing
     }
 
     @Test(arguments: [true, false]) func aFullSlabIsCompletedAndSent(usesSegmentation: Bool) throws {
-        // 200 of 1,400 bytes: twice the slab of 128 KiB.
-        let calls = try check([Int](repeating: 1_400, count: 200), usesSegmentation: usesSegmentation)
+        // 400 of 1,400 bytes: twice the slab of 256 KiB.
+        let calls = try check([Int](repeating: 1_400, count: 400), usesSegmentation: usesSegmentation)
         #expect(calls > 2)
     }
 
@@ -110,8 +110,8 @@ import Testing
         let batch = SegmentBatch(socket4: sender, socket6: nil, usesSegmentation: true)
         batch.setDestination(try Socket().endpoint)
         #expect(batch.hasRoom)
-        for _ in 0..<45 { batch.append(byteCountMax: 1_452) { _ in 1_452 } }
-        #expect(batch.hasRoom, "that was a superframe of 60,000 bytes: a second one fits")
+        for _ in 0..<3 * 45 { batch.append(byteCountMax: 1_452) { _ in 1_452 } }
+        #expect(batch.hasRoom, "those were three superframes of 60,000 bytes: a fourth one fits")
         for _ in 0..<45 { batch.append(byteCountMax: 1_452) { _ in 1_452 } }
         #expect(!batch.hasRoom)
         batch.flush()
