@@ -155,7 +155,7 @@ let package = Package(
             name: "shadowmesh-fuzz",
             dependencies: ["MeshFuzz", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Fuzz/Runner"),
-        .target(name: "MeshTestSupport", path: "Tests/MeshTestSupport"),
+        .target(name: "MeshTestSupport", dependencies: ["MeshBase"], path: "Tests/MeshTestSupport"),
         .testTarget(name: "FuzzTests", dependencies: ["MeshFuzz", "MeshTestSupport"]),
         .testTarget(name: "MeshBaseTests", dependencies: ["MeshBase"]),
         .testTarget(

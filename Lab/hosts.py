@@ -126,6 +126,11 @@ class Host:
         state = self.peer()
         return (state or {}).get("path") or ""
 
+    def addresses(self):
+        """The peer's addresses for UDP, such as `192.0.2.10:40000`."""
+        paths = (self.peer() or {}).get("paths") or {}
+        return [found["address"] for found in paths.get("candidates", []) if found["transport"] == "udp"]
+
     def is_established(self):
         """Whether it has had a session since its start."""
         return bool(self.events(message="session established"))
@@ -148,14 +153,6 @@ class Host:
 
     def resident_bytes(self):
         return resident_bytes(self.process)
-
-    def datagram_port(self):
-        """The UDP port of the daemon's data socket."""
-        text = lab.run(self.site, "ss", "-Hulnp").stdout
-        found = re.search(rf":(\d+)\s+\S+\s+.*pid={self.process.pid},", text)
-        if not found:
-            raise lab.Failure(f"{self.site}: the daemon has no UDP socket")
-        return int(found[1])
 
 
 def resident_bytes(process):

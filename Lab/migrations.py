@@ -69,5 +69,9 @@ def run(s, progress):
 def address(host, hosts):
     """An address of the other host, of the other family than that of the path in use."""
     peer = next(found for found in hosts if found is not host)
-    address = ADDRESS4[peer.site] if "[" in host.path() else f"[{ADDRESS6[peer.site]}]"
-    return f"{address}:{peer.datagram_port()}"
+    wanted = ADDRESS4[peer.site] if "[" in host.path() else f"[{ADDRESS6[peer.site]}]"
+    known = host.addresses()
+    for found in known:
+        if found.startswith(f"{wanted}:"):
+            return found
+    raise lab.Failure(f"{host.site} knows no UDP port of {wanted}, only {', '.join(known) or 'nothing'}")

@@ -1,17 +1,13 @@
-/// SplitMix64: the same numbers for the same seed.
+internal import MeshBase
+
+/// The same numbers for the same seed.
 package struct FuzzRandom: RandomNumberGenerator, Sendable {
-    private var state: UInt64
+    private var expander: SeedExpander
 
     /// Starts the sequence of `seed`.
-    package init(seed: UInt64) { state = seed }
+    package init(seed: UInt64) { expander = SeedExpander(seed: seed) }
 
-    package mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
+    package mutating func next() -> UInt64 { expander.next() }
 
     /// A number below `bound`; 0 when `bound` is not positive.
     mutating func below(_ bound: Int) -> Int {

@@ -1,18 +1,14 @@
-/// Random numbers that a seed replays (SplitMix64: Steele, Lea, Flood, OOPSLA 2014).
+internal import MeshBase
+
+/// Random numbers that a seed replays.
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
-    private var state: UInt64
+    private var expander: SeedExpander
 
     /// Makes a generator whose numbers follow from `seed`.
-    public init(seed: UInt64) { state = seed }
+    public init(seed: UInt64) { expander = SeedExpander(seed: seed) }
 
     /// The next 64 bits.
-    public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
+    public mutating func next() -> UInt64 { expander.next() }
 
     /// A number in 0..<`bound`, `bound` being at least 1.
     mutating func below(_ bound: UInt64) -> UInt64 { next(upperBound: bound) }

@@ -30,6 +30,8 @@ int cmesh_datagram_socket_open(int is_version6) {
 
 int cmesh_socket_share_port(int descriptor) { return set_option(descriptor, SOL_SOCKET, SO_REUSEPORT, 1); }
 
+int cmesh_socket_set_arrival_times(int descriptor) { return set_option(descriptor, SOL_SOCKET, SO_TIMESTAMPNS, 1); }
+
 int cmesh_socket_set_mark(int descriptor, uint32_t mark) {
     return set_option(descriptor, SOL_SOCKET, SO_MARK, (int)mark);
 }

@@ -20,11 +20,6 @@ int cmesh_datagram_set_receive_offload(int descriptor, int is_on) {
     return setsockopt(descriptor, LEVEL_UDP, OPTION_UDP_GRO, &is_on, sizeof is_on) < 0 ? -errno : 0;
 }
 
-int cmesh_socket_set_arrival_times(int descriptor) {
-    int is_on = 1;
-    return setsockopt(descriptor, SOL_SOCKET, SO_TIMESTAMPNS, &is_on, sizeof is_on) < 0 ? -errno : 0;
-}
-
 static socklen_t filled(struct sockaddr_in6 *storage, const cmesh_segments *segments, int is_version6) {
     memset(storage, 0, sizeof *storage);
     if (is_version6) {

@@ -1,10 +1,11 @@
 internal import Crypto
+internal import MeshBase
 
 /// Where a protocol machine takes its random bytes from: the operating system, or a seed that replays.
 public struct EntropySource: Sendable {
     private enum Source: Sendable {
         case system(SystemRandomNumberGenerator)
-        case seeded(UInt64)
+        case seeded(SeedExpander)
     }
     private var source: Source
 
@@ -14,19 +15,16 @@ public struct EntropySource: Sendable {
     public static var system: EntropySource { EntropySource(.system(SystemRandomNumberGenerator())) }
 
     /// A reproducible sequence (SplitMix64), for simulation and test vectors only.
-    public static func seeded(_ seed: UInt64) -> EntropySource { EntropySource(.seeded(seed)) }
+    public static func seeded(_ seed: UInt64) -> EntropySource { EntropySource(.seeded(SeedExpander(seed: seed))) }
 
     /// The next random number of 64 bits.
     public mutating func next() -> UInt64 {
         switch source {
         case .system(var generator): return generator.next()
-        case .seeded(var state):
-            state &+= 0x9E37_79B9_7F4A_7C15
-            source = .seeded(state)
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ (mixed >> 31)
+        case .seeded(var expander):
+            let word = expander.next()
+            source = .seeded(expander)
+            return word
         }
     }
 

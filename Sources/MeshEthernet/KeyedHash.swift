@@ -1,3 +1,5 @@
+package import MeshBase
+
 /// SipHash under a secret key (Aumasson and Bernstein, 2012), for words of 64 bits.
 ///
 /// Peers choose the addresses in the table, so that a hash without a key would let them pile all of theirs on one slot.
@@ -81,22 +83,5 @@ extension KeyedHash {
         private static func rotated(_ word: UInt64, by bits: UInt64) -> UInt64 {
             (word &<< bits) | (word &>> (64 &- bits))
         }
-    }
-}
-
-/// Turns one seed into as many words as needed (SplitMix64; Steele, Lea and Flood, 2014).
-package struct SeedExpander: RandomNumberGenerator, Sendable {
-    private var state: UInt64
-
-    /// Starts at `seed`, which must come from the system's random source where secrecy matters.
-    package init(seed: UInt64) { state = seed }
-
-    /// The next word.
-    package mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
     }
 }

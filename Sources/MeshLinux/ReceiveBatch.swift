@@ -34,10 +34,7 @@ public final class ReceiveBatch: @unchecked Sendable {
     public private(set) var droppedCount: UInt64 = 0
 
     /// Their bytes.
-    public var byteCount: Int {
-        // SAFETY: the places are those of entries.
-        (0..<messageCount).reduce(0) { unsafe $0 + Int(entries[$1].byte_count) }
-    }
+    public private(set) var byteCount = 0
 
     /// Makes an empty batch. Its memory is resident only as far as it is used.
     public init() {
@@ -62,6 +59,8 @@ public final class ReceiveBatch: @unchecked Sendable {
             socket.segmentDescriptor, slab, Self.slotByteCount, entries, CInt(Self.messagesMax))
         // An error of the socket is that of some datagram sent before, and says nothing of what comes.
         messageCount = max(0, Int(result))
+        // SAFETY: the places are those of entries.
+        byteCount = (0..<messageCount).reduce(0) { unsafe $0 + Int(entries[$1].byte_count) }
         keepQueueShort()
         return messageCount == Self.messagesMax
     }
@@ -88,7 +87,7 @@ public final class ReceiveBatch: @unchecked Sendable {
     }
 
     /// Forgets what was received.
-    public func removeAll() { messageCount = 0 }
+    public func removeAll() { (messageCount, byteCount) = (0, 0) }
 
     /// Who sent the message at `index`, below `messageCount`.
     public func sender(of index: Int) -> Endpoint {

@@ -46,7 +46,7 @@ extension NodeDaemon {
     private func sendSuperframe(
         _ frame: RawSpan, _ local: LocalFrame, _ segmentsPerRecord: Int, to peer: PeerIndex, at now: Instant
     ) {
-        guard let route = route(to: peer), let number = node.nextSuperframeNumber(of: peer) else { return }
+        guard let route = route(to: peer, at: now), let number = node.nextSuperframeNumber(of: peer) else { return }
         let headers = frame.extracting(0..<local.headers.byteCount)
         var first = 0
         while first < local.segmentCount {
@@ -101,7 +101,7 @@ extension NodeDaemon {
     func send(_ frame: RawSpan, to peer: PeerIndex, at now: Instant) {
         let byteCount = frame.byteCount
         guard byteCount <= Session.frameByteCountMax else { return lose("too_long", peer) }
-        guard let route = route(to: peer) else { return }
+        guard let route = route(to: peer, at: now) else { return }
         var isSealed = true
         if let cut = node.cutFrame(to: peer, byteCount: byteCount) {
             for index in 0..<cut.count {
@@ -144,7 +144,7 @@ extension NodeDaemon {
     }
 
     /// The way to a peer; when there is none that takes data the frame is counted as lost.
-    private func route(to peer: PeerIndex) -> Route? {
+    private func route(to peer: PeerIndex, at now: Instant) -> Route? {
         let (carrier, second) = node.carriers(of: peer)
         if case .udp(let endpoint) = carrier {
             // In place: what is known of datagrams is large to copy.
@@ -155,11 +155,11 @@ extension NodeDaemon {
             if let segments = turn?.segments { setDestination(endpoint, of: segments) }
             return Route(way: .datagrams(endpoint, isRefused: isRefused), second: second)
         }
-        guard let (connection, channel) = connection(for: carrier), let outbox = outboxes[connection] else {
+        guard let (connection, channel) = connection(for: carrier), outboxes[connection] != nil else {
             lose("no_path", peer)
             return nil
         }
-        guard outbox.takesData else {
+        guard takesData(connection, at: now) else {
             lose("path_full", peer)
             return nil
         }
@@ -232,7 +232,7 @@ extension NodeDaemon {
     /// A sealed record once more, by another carrier.
     func appendCopy(of record: RawSpan, to carrier: CarrierID) {
         if case .udp(let endpoint) = carrier { return sendDatagram(record, to: endpoint) }
-        guard let (connection, channel) = connection(for: carrier), outboxes[connection]?.takesData == true else {
+        guard let (connection, channel) = connection(for: carrier), takesData(connection, at: BootClock.now()) else {
             return
         }
         append(record.copy(0..<record.byteCount), channel: channel, to: connection)
@@ -243,7 +243,7 @@ extension NodeDaemon {
         guard node.hasKeptFrames else { return }
         let now = BootClock.now()
         for peer in peers.indices {
-            while let carrier = node.keptFrameCarrier(of: peer), takesData(carrier),
+            while let carrier = node.keptFrameCarrier(of: peer), takesData(carrier, at: now),
                 let record = node.takeKeptFrame(of: peer, at: now)
             {
                 appendCopy(of: record.span.rawBytes, to: carrier)
@@ -251,9 +251,13 @@ extension NodeDaemon {
         }
     }
 
-    private func takesData(_ carrier: CarrierID) -> Bool {
+    private func takesData(_ carrier: CarrierID, at now: Instant) -> Bool {
         if case .udp = carrier { return true }
-        return connection(for: carrier).map { outboxes[$0.0]?.takesData == true } ?? false
+        return connection(for: carrier).map { takesData($0.0, at: now) } ?? false
+    }
+
+    private func takesData(_ connection: UInt64, at now: Instant) -> Bool {
+        outboxes[connection]?.takesData(at: now) ?? false
     }
 
     /// Hands on what was written; the packet loop leaves connections to the event loop, once a turn.

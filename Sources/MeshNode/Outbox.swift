@@ -10,8 +10,13 @@ struct Outbox {
     /// 256 bytes less than 64 KiB: with what WebSocket and TLS add to it (14 bytes, and 22 for each 16 KiB) it fits a buffer of
     /// that size. Buffers are powers of two.
     private static let messageByteCountMax = 64 * 1024 - 256
-    /// 20 ms of 400 Mbit/s: more would only be latency. What does not fit is dropped here, early.
-    private static let bufferedByteCountMax = 1 << 20
+    /// 20 ms of 400 Mbit/s: more would only be latency in the long run. What does not fit is dropped here, early.
+    private static let standingByteCountMax = 1 << 20
+    /// What 100 Mbit/s bring in two thirds of a second: when a stream's rate rises at once, TCP's window follows it over
+    /// many round trips, and until then most of the stream waits here.
+    private static let burstByteCountMax = 8 << 20
+    /// As long as a receiver waits for a slow path, and a relay keeps data.
+    private static let burstNanoseconds: UInt64 = 1_000_000_000
     /// Control that data does not crowd out: the answers to a thousand pings, and a window of the control stream.
     private static let controlByteCountMax = 256 * 1024
 
@@ -21,6 +26,8 @@ struct Outbox {
     /// Messages that are full, in order: only the event loop hands them to the connection.
     private var full: [ByteBuffer] = []
     private var fullByteCount = 0
+    private var limit = BurstLimit(
+        standingByteCount: standingByteCountMax, burstByteCount: burstByteCountMax, nanoseconds: burstNanoseconds)
 
     init(connection: WebSocketConnection, isRelay: Bool) {
         self.connection = connection
@@ -30,12 +37,14 @@ struct Outbox {
     var hasMessage: Bool { message != nil }
 
     /// Whether the connection takes more data now.
-    var takesData: Bool { connection.isOpen && bufferedByteCount < Self.bufferedByteCountMax }
+    mutating func takesData(at now: Instant) -> Bool {
+        connection.isOpen && limit.hasRoom(waitingByteCount: bufferedByteCount, at: now)
+    }
 
     /// Whether the connection takes messages that their machines send again when they are lost: also of a peer that asks
     /// and never reads, a bounded number waits here.
     var takesControl: Bool {
-        connection.isOpen && bufferedByteCount < Self.bufferedByteCountMax + Self.controlByteCountMax
+        connection.isOpen && bufferedByteCount < Self.burstByteCountMax + Self.controlByteCountMax
     }
 
     private var bufferedByteCount: Int { connection.bufferedByteCount + fullByteCount + (message?.readableBytes ?? 0) }

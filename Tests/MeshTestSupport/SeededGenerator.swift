@@ -1,20 +1,15 @@
 internal import FoundationEssentials
+internal import MeshBase
 
-/// SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): the same numbers for the same seed.
+/// The same numbers for the same seed.
 public struct SeededGenerator: RandomNumberGenerator, Sendable {
-    private var state: UInt64
+    private var expander: SeedExpander
 
     /// Makes a generator whose numbers follow from `seed`.
-    public init(seed: UInt64) { state = seed }
+    public init(seed: UInt64) { expander = SeedExpander(seed: seed) }
 
     /// The next 64 bits.
-    public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-        return value ^ value >> 31
-    }
+    public mutating func next() -> UInt64 { expander.next() }
 
     /// A number below `bound`, which is at least 1.
     public mutating func below(_ bound: UInt64) -> UInt64 { next().multipliedFullWidth(by: bound).high }
