@@ -17,6 +17,8 @@ struct Outbox {
     private static let burstByteCountMax = 8 << 20
     /// As long as a receiver waits for a slow path, and a relay keeps data.
     private static let burstNanoseconds: UInt64 = 1_000_000_000
+    /// A peer is asked for a sign of life after 2 s without an answer, which must not be waiting here by then.
+    private static let burstDelayNanoseconds: UInt64 = 1_500_000_000
     /// Control that data does not crowd out: the answers to a thousand pings, and a window of the control stream.
     private static let controlByteCountMax = 256 * 1024
 
@@ -27,7 +29,8 @@ struct Outbox {
     private var full: [ByteBuffer] = []
     private var fullByteCount = 0
     private var limit = BurstLimit(
-        standingByteCount: standingByteCountMax, burstByteCount: burstByteCountMax, nanoseconds: burstNanoseconds)
+        standingByteCount: standingByteCountMax, burstByteCount: burstByteCountMax, nanoseconds: burstNanoseconds,
+        delayNanoseconds: burstDelayNanoseconds)
 
     init(connection: WebSocketConnection, isRelay: Bool) {
         self.connection = connection
@@ -55,6 +58,7 @@ struct Outbox {
         message?.writeInteger(UInt16(payload.count))
         if isRelay { message?.writeInteger(channel) }
         message?.writeBytes(payload)
+        limit.added(byteCount: payload.count)
     }
 
     /// Appends an item of at most `byteCountMax` bytes, 65,535 at most, which `body` writes in place and whose byte count
@@ -82,6 +86,7 @@ struct Outbox {
             return false
         }
         message.setInteger(UInt16(written), at: start)
+        limit.added(byteCount: written)
         return true
     }
 

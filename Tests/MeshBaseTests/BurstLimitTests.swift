@@ -4,25 +4,57 @@ import Testing
 @Suite struct BurstLimitTests {
     private static let start = Instant.zero.advanced(milliseconds: 60_000)
 
+    private func unknown() -> BurstLimit {
+        BurstLimit(
+            standingByteCount: 100, burstByteCount: 8_000, nanoseconds: 1_000_000_000, delayNanoseconds: 500_000_000)
+    }
+
+    /// A queue that took 10,000 bytes a second for half a second, at the end of which it was empty: 5,000 are gone in 500 ms.
+    private func known() -> BurstLimit {
+        var limit = unknown()
+        for milliseconds: UInt64 in [0, 250, 500] {
+            _ = limit.hasRoom(
+                waitingByteCount: 0, at: Instant.zero.advanced(milliseconds: 59_500 + milliseconds))
+            limit.added(byteCount: 2_500)
+        }
+        return limit
+    }
+
     /// Whether a queue of each of these lengths, in this order, takes more.
-    private func hasRoom(_ queue: [(waitingByteCount: Int, milliseconds: UInt64)]) -> [Bool] {
-        var limit = BurstLimit(standingByteCount: 100, burstByteCount: 800, nanoseconds: 1_000_000_000)
+    private func hasRoom(
+        _ queue: [(waitingByteCount: Int, milliseconds: UInt64)], in start: BurstLimit? = nil
+    ) -> [Bool] {
+        var limit = start ?? known()
         return queue.map {
             limit.hasRoom(waitingByteCount: $0.waitingByteCount, at: Self.start.advanced(milliseconds: $0.milliseconds))
         }
     }
 
     @Test func aQueueThatWasShortTakesABurst() {
-        #expect(hasRoom([(99, 0), (100, 5000), (799, 5001), (799, 5999)]) == [true, true, true, true])
+        #expect(hasRoom([(99, 0), (100, 0), (799, 1), (799, 999)]) == [true, true, true, true])
+    }
+
+    @Test func noMoreWaitsThanLeavesSoon() {
+        #expect(hasRoom([(100, 0), (4_999, 1), (5_000, 2), (4_999, 3)]) == [true, true, false, true])
     }
 
     @Test func noBurstIsLargerThanItsLimit() {
-        #expect(hasRoom([(100, 0), (800, 0), (799, 1)]) == [true, false, true])
+        var limit = known()
+        limit.added(byteCount: 100_000)
+        #expect(hasRoom([(100, 250), (7_999, 251), (8_000, 252)], in: limit) == [true, true, false])
+    }
+
+    @Test func aQueueOfWhichNothingIsKnownTakesNoBurst() {
+        #expect(hasRoom([(99, 0), (100, 0)], in: unknown()) == [true, false])
+    }
+
+    @Test func anOldRateCountsForNothing() {
+        #expect(hasRoom([(0, 0), (2_500, 2_001), (100, 2_002)]) == [true, false, false])
     }
 
     @Test func aQueueThatStaysLongIsHeldShort() {
         #expect(
-            hasRoom([(100, 0), (500, 500), (500, 1000), (100, 1001), (99, 1001), (100, 1900), (100, 2800)])
+            hasRoom([(100, 0), (500, 100), (500, 1000), (100, 1001), (99, 1001), (100, 1900), (100, 2800)])
                 == [true, true, false, false, true, false, false])
     }
 

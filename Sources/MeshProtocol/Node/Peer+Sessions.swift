@@ -53,7 +53,7 @@ extension Peer {
     /// What opens a record with `header` without this peer; `nil` when there is no session or key for it. Changes nothing,
     /// and is `mutating` as `Node.carriers(of:)` is.
     mutating func openingKey(of header: RecordHeader) -> OpeningKey? {
-        guard let place = sessions.firstIndex(where: { $0.localIndex == header.receiverIndex }) else { return nil }
+        guard let place = sessions.place(of: header.receiverIndex) else { return nil }
         return sessions[place].openingKey(of: header)
     }
 
@@ -65,7 +65,7 @@ extension Peer {
         _ record: inout MutableRawSpan, opening: RecordOpening?, header: RecordHeader, by carrier: CarrierID,
         context: inout PeerContext, at now: Instant, actions: inout [PeerAction]
     ) throws(RecordRefusal) -> (kind: ContentKind, content: Range<Int>)? {
-        guard let place = sessions.firstIndex(where: { $0.localIndex == header.receiverIndex }) else {
+        guard let place = sessions.place(of: header.receiverIndex) else {
             throw .unknownSession
         }
         let wasConfirmed = sessions[place].isConfirmed
@@ -125,7 +125,7 @@ extension Peer {
         _ result: WorkResult, localIndex: UInt32, context: inout PeerContext, at now: Instant,
         actions: inout [PeerAction]
     ) {
-        guard let place = sessions.firstIndex(where: { $0.localIndex == localIndex }) else { return }
+        guard let place = sessions.place(of: localIndex) else { return }
         perform(on: place, context: &context, at: now, actions: &actions) { session, _, out in
             session.performed(result, at: now, actions: &out)
         }
@@ -150,15 +150,15 @@ extension Peer {
                 if let carrier { actions.append(.send(carrier, record)) }
                 if let secondCarrier { actions.append(.send(secondCarrier, record)) }
             case .candidates(let list):
-                if let place = sessions.firstIndex(where: { $0.localIndex == localIndex }) {
+                if let place = sessions.place(of: localIndex) {
                     received(list, place: place, at: now)
                 }
             case .openConnections:
-                if let place = sessions.firstIndex(where: { $0.localIndex == localIndex }) {
+                if let place = sessions.place(of: localIndex) {
                     peerOpensConnections(place: place, at: now, actions: &actions)
                 }
             case .punch(let request):
-                if let place = sessions.firstIndex(where: { $0.localIndex == localIndex }) {
+                if let place = sessions.place(of: localIndex) {
                     received(request, place: place, context: &context, at: now, actions: &actions)
                 }
             case .work(let work): actions.append(.work(work, .session(localIndex: localIndex)))
@@ -188,7 +188,7 @@ extension Peer {
                 }
             case .ended(let end):
                 // Older ones end with it, or this node would go on in a session that the peer has left.
-                guard let place = sessions.firstIndex(where: { $0.localIndex == localIndex }) else { continue }
+                guard let place = sessions.place(of: localIndex) else { continue }
                 for ended in sessions[...place].map(\.localIndex) { remove(ended, context: &context) }
                 actions.append(.event(.sessionEnded(index, end)))
                 // A peer that shuts down is left alone for a while; its return opens a carrier.
@@ -198,7 +198,7 @@ extension Peer {
     }
 
     mutating func remove(_ localIndex: UInt32, context: inout PeerContext) {
-        if let place = sessions.firstIndex(where: { $0.localIndex == localIndex }) {
+        if let place = sessions.place(of: localIndex) {
             // What was received is delivered, though its turn never came.
             deliver(sessions[place].order.drain(), place: place, context: &context, at: sessions[place].lastReceivedAt)
             sessions.remove(at: place)

@@ -84,8 +84,8 @@ struct Peer: Sendable {
         return .relay(relay, channel: channel)
     }
 
-    /// Whether the peer may send by this carrier.
-    func owns(_ carrier: CarrierID) -> Bool {
+    /// Whether the peer may send by this carrier. Changes nothing, and is `mutating` as `Node.carriers(of:)` is.
+    mutating func owns(_ carrier: CarrierID) -> Bool {
         switch carrier {
         case .relay(let relay, let channel): relayChannels[relay] == channel
         case .direct(let connection): direct == connection
@@ -94,7 +94,7 @@ struct Peer: Sendable {
     }
 
     /// The session for new records: the newest on which something was received.
-    var sendingSession: Int? { sessions.lastIndex { $0.isConfirmed } }
+    var sendingSession: Int? { sessions.latestConfirmed }
 
     mutating func relayOpened(
         _ relay: Int, channel: UInt32, localID: PeerID, context: inout PeerContext, at now: Instant,
@@ -214,7 +214,7 @@ struct Peer: Sendable {
             session.deadline.map { $0 <= now } ?? false ? session.localIndex : nil
         }
         for localIndex in due {
-            guard let place = sessions.firstIndex(where: { $0.localIndex == localIndex }) else { continue }
+            guard let place = sessions.place(of: localIndex) else { continue }
             perform(on: place, context: &context, at: now, actions: &actions) { session, entropy, out in
                 session.handleTimeout(at: now, entropy: &entropy, actions: &out)
             }
