@@ -7,7 +7,7 @@
 ///
 /// A burst passes, and is worth taking whole; a queue that is always long only adds to the delay of all that passes (RFC 8289,
 /// section 3.1: good queue, bad queue). In a burst no more may wait than what lately left in `delayNanoseconds`: what answers
-/// signs of life must not be late because of it.
+/// signs of life must not be late because of it. A queue that was not asked for was short as well.
 public struct BurstLimit: Sendable {
     /// Bytes are counted for as long before their rate is known: a round trip around the world, since TCP sends a window at once.
     private static let rateNanoseconds: UInt64 = 250_000_000
@@ -26,7 +26,7 @@ public struct BurstLimit: Sendable {
     private var bytesPerSecond = 0
 
     /// Limits a queue to `standingByteCount`, and to `burstByteCount` during the first `nanoseconds` after it reached that, if
-    /// no byte will wait for `delayNanoseconds` then.
+    /// at the rate of late no byte will wait for `delayNanoseconds` then.
     public init(standingByteCount: Int, burstByteCount: Int, nanoseconds: UInt64, delayNanoseconds: UInt64) {
         self.standingByteCount = standingByteCount
         self.burstByteCount = burstByteCount
@@ -50,13 +50,18 @@ public struct BurstLimit: Sendable {
     }
 
     /// Takes the rate at which bytes left, again and again. The highest is forgotten by and by: a sender that has little to send
-    /// does not show what the network takes.
+    /// does not show what the network takes. That none left may mean that nobody has looked yet, so this time counts, too.
     private mutating func count(waitingByteCount: Int, at now: Instant) {
         let elapsed = now.nanoseconds(since: counted.since)
         guard elapsed >= Self.rateNanoseconds else { return }
+        if elapsed >= Self.rateNanosecondsMax { bytesPerSecond = 0 }
         let byteCount = addedByteCount &- waitingByteCount
-        let rate = Int(Double(max(0, byteCount &- counted.byteCount)) * 1e9 / Double(elapsed))
-        bytesPerSecond = elapsed > Self.rateNanosecondsMax ? rate : max(rate, bytesPerSecond - bytesPerSecond / 8)
+        let leftByteCount = byteCount &- counted.byteCount
+        guard leftByteCount > 0 || waitingByteCount == 0 else { return }
+        for _ in 0..<min(elapsed, Self.rateNanosecondsMax) / Self.rateNanoseconds {
+            bytesPerSecond -= bytesPerSecond / 8
+        }
+        bytesPerSecond = max(bytesPerSecond, Int(Double(max(0, leftByteCount)) * 1e9 / Double(elapsed)))
         counted = (now, byteCount)
     }
 }

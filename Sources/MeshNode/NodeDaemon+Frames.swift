@@ -187,7 +187,7 @@ extension NodeDaemon {
                     }
                     record.store(head, body, at: offset)
                     let byteCount = node.seal(prepared, to: peer, in: &record, at: now)
-                    if let second { appendCopy(of: record.bytes.extracting(0..<byteCount), to: second) }
+                    if let second { appendCopy(of: record.bytes.extracting(0..<byteCount), to: second, at: now) }
                     return byteCount
                 }
                 if let waiting {
@@ -204,7 +204,7 @@ extension NodeDaemon {
                 return node.seal(prepared, to: peer, in: &record, at: now)
             } send: { record in
                 if !isRefused { sendDatagram(record, to: endpoint) }
-                if let second { appendCopy(of: record, to: second) }
+                if let second { appendCopy(of: record, to: second, at: now) }
             }
         case .connection(let connection, let channel):
             guard var outbox = outboxes.removeValue(forKey: connection) else { return true }
@@ -212,7 +212,7 @@ extension NodeDaemon {
                 guard let prepared = prepare(&node, &record) else { return nil }
                 record.store(head, body, at: offset)
                 let count = node.seal(prepared, to: peer, in: &record, at: now)
-                if let second { appendCopy(of: record.bytes.extracting(0..<count), to: second) }
+                if let second { appendCopy(of: record.bytes.extracting(0..<count), to: second, at: now) }
                 return count
             }
             outboxes[connection] = outbox
@@ -230,12 +230,11 @@ extension NodeDaemon {
     }
 
     /// A sealed record once more, by another carrier.
-    func appendCopy(of record: RawSpan, to carrier: CarrierID) {
+    func appendCopy(of record: RawSpan, to carrier: CarrierID, at now: Instant) {
         if case .udp(let endpoint) = carrier { return sendDatagram(record, to: endpoint) }
-        guard let (connection, channel) = connection(for: carrier), takesData(connection, at: BootClock.now()) else {
-            return
-        }
-        append(record.copy(0..<record.byteCount), channel: channel, to: connection)
+        guard let (connection, channel) = connection(for: carrier), takesData(connection, at: now) else { return }
+        outboxes[connection]?.append(record.copy(0..<record.byteCount), channel: channel)
+        touched.insert(connection)
     }
 
     /// Sends frames that waited for a path, as far as it takes them now.
@@ -246,7 +245,7 @@ extension NodeDaemon {
             while let carrier = node.keptFrameCarrier(of: peer), takesData(carrier, at: now),
                 let record = node.takeKeptFrame(of: peer, at: now)
             {
-                appendCopy(of: record.span.rawBytes, to: carrier)
+                appendCopy(of: record.span.rawBytes, to: carrier, at: now)
             }
         }
     }

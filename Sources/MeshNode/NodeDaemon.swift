@@ -272,7 +272,7 @@ public actor NodeDaemon {
                 sendDatagram(bytes.span.rawBytes, to: endpoint)
             case .send(let carrier, let bytes):
                 guard let (connection, channel) = connection(for: carrier) else { continue }
-                guard outboxes[connection]?.takesControl == true else {
+                guard outboxes[connection]?.takesControl() == true else {
                     counters["control_dropped", default: 0] += 1
                     continue
                 }
@@ -304,7 +304,7 @@ public actor NodeDaemon {
 
     func append(_ bytes: [UInt8], channel: UInt32, to connection: UInt64) {
         guard outboxes[connection] != nil else { return }
-        outboxes[connection]?.append(bytes, channel: channel)
+        outboxes[connection]?.append(control: bytes, channel: channel)
         touched.insert(connection)
     }
 

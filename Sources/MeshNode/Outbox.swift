@@ -17,7 +17,7 @@ struct Outbox {
     private static let burstByteCountMax = 8 << 20
     /// As long as a receiver waits for a slow path, and a relay keeps data.
     private static let burstNanoseconds: UInt64 = 1_000_000_000
-    /// A peer is asked for a sign of life after 2 s without an answer, which must not be waiting here by then.
+    /// A peer is asked for a sign of life after 2 s without an answer, which a burst must not keep waiting here for as long.
     private static let burstDelayNanoseconds: UInt64 = 1_500_000_000
     /// Control that data does not crowd out: the answers to a thousand pings, and a window of the control stream.
     private static let controlByteCountMax = 256 * 1024
@@ -28,6 +28,8 @@ struct Outbox {
     /// Messages that are full, in order: only the event loop hands them to the connection.
     private var full: [ByteBuffer] = []
     private var fullByteCount = 0
+    /// Bytes of control appended since a short queue was last seen.
+    private var controlByteCount = 0
     private var limit = BurstLimit(
         standingByteCount: standingByteCountMax, burstByteCount: burstByteCountMax, nanoseconds: burstNanoseconds,
         delayNanoseconds: burstDelayNanoseconds)
@@ -46,11 +48,18 @@ struct Outbox {
 
     /// Whether the connection takes messages that their machines send again when they are lost: also of a peer that asks
     /// and never reads, a bounded number waits here.
-    var takesControl: Bool {
-        connection.isOpen && bufferedByteCount < Self.burstByteCountMax + Self.controlByteCountMax
+    mutating func takesControl() -> Bool {
+        if bufferedByteCount < Self.standingByteCountMax { controlByteCount = 0 }
+        return connection.isOpen && controlByteCount < Self.controlByteCountMax
     }
 
     private var bufferedByteCount: Int { connection.bufferedByteCount + fullByteCount + (message?.readableBytes ?? 0) }
+
+    /// Appends an item of at most 65,535 bytes that is no data.
+    mutating func append(control payload: [UInt8], channel: UInt32) {
+        controlByteCount += payload.count
+        append(payload, channel: channel)
+    }
 
     /// Appends an item of at most 65,535 bytes whose payload is known.
     mutating func append(_ payload: [UInt8], channel: UInt32) {

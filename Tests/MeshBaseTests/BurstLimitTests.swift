@@ -48,8 +48,24 @@ import Testing
         #expect(hasRoom([(99, 0), (100, 0)], in: unknown()) == [true, false])
     }
 
+    @Test func aRateIsForgottenByAndBy() {
+        // 10,000 a second, less an eighth seven times: 1,963 in 500 ms.
+        #expect(hasRoom([(0, 1_900), (1_960, 1_901), (1_970, 1_902)]) == [true, true, false])
+    }
+
+    @Test func bytesWhoseLeavingIsSeenLateDoNotMakeAHighRate() {
+        var limit = BurstLimit(
+            standingByteCount: 1_000, burstByteCount: 8_000, nanoseconds: 1_000_000_000, delayNanoseconds: 500_000_000)
+        _ = limit.hasRoom(waitingByteCount: 0, at: Self.start)
+        limit.added(byteCount: 900)
+        let seen: [(waitingByteCount: Int, milliseconds: UInt64)] = [
+            (900, 250), (900, 500), (900, 750), (900, 1_000), (900, 1_250), (0, 1_500), (1_000, 1_501),
+        ]
+        #expect(hasRoom(seen, in: limit).last == false)
+    }
+
     @Test func anOldRateCountsForNothing() {
-        #expect(hasRoom([(0, 0), (2_500, 2_001), (100, 2_002)]) == [true, false, false])
+        #expect(hasRoom([(0, 0), (2_500, 2_001), (700, 2_002)]) == [true, false, false])
     }
 
     @Test func aQueueThatStaysLongIsHeldShort() {
@@ -58,7 +74,7 @@ import Testing
                 == [true, true, false, false, true, false, false])
     }
 
-    @Test func aQueueThatWasShortAgainForAsLongTakesAnotherBurst() {
+    @Test func aQueueThatWasNotLongForAsLongTakesAnotherBurst() {
         #expect(
             hasRoom([(100, 0), (100, 1000), (99, 1500), (100, 1999), (99, 2500), (100, 2999), (799, 3000)])
                 == [true, true, true, true, true, true, true])
