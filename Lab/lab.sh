@@ -94,7 +94,8 @@ lab_start_wan() {
     for site in "${LAB_SITES[@]}"; do
         read -r name version4 version6 <<<"$site"
         ip -n "$LAB_PREFIX-$name" address add "$version4/32" dev wan0
-        ip -n "$LAB_PREFIX-$name" -6 address add "$version6/128" dev wan0
+        # Without a look for others that have it: until that is over no route may name it.
+        ip -n "$LAB_PREFIX-$name" -6 address add "$version6/128" dev wan0 nodad
         ip -n "$LAB_PREFIX-$name" route add default dev wan0 src "$version4"
         ip -n "$LAB_PREFIX-$name" -6 route add default dev wan0 src "$version6"
     done
