@@ -120,6 +120,9 @@ class Streams:
     """A stream each way. `rate`: datagrams a second from the UK; the other way goes a tenth, but at least 100."""
 
     def __init__(self, rate=1000, size=1300, both=True):
+        # A kernel that does not know the other's Ethernet address yet keeps frames until it does, and sends a later one
+        # before them when a program sends at that very moment.
+        lab.wait_until("the hosts know one another's Ethernet address", lambda: is_answered("uk-vps"))
         self.streams = [Stream("uk-vps", rate, size)]
         if both:
             self.streams.append(Stream("belgium-rpi", max(100, rate // 10), size))
@@ -144,6 +147,11 @@ class Streams:
         before = received_frames(OTHER[source])
         time.sleep(0.1)
         return received_frames(OTHER[source]) > before
+
+
+def is_answered(site):
+    """Whether the other host answers a ping."""
+    return lab.run(site, "ping", "-c", "1", "-W", "1", OVERLAY[OTHER[site]]).returncode == 0
 
 
 def received_frames(site):
