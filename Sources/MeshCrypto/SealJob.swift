@@ -11,6 +11,14 @@ public struct SealJob: Sendable {
         /// Byte count of the sealed message.
         public var byteCount: Int { headerByteCount + contentByteCount + AEADKey.tagByteCount }
 
+        /// The message whose nonce is `index` further, and which has `byteCount` bytes when it is sealed.
+        public func following(_ index: Int, byteCount: Int) -> Place {
+            Place(
+                headerByteCount: headerByteCount,
+                contentByteCount: byteCount - headerByteCount - AEADKey.tagByteCount, nonceLow: nonceLow + UInt64(index)
+            )
+        }
+
         /// Seals the message that lies at the front of `message`, in place, by its own key. Traps when there is no room for
         /// the tag.
         public func seal(_ message: inout MutableRawSpan, by key: AEADKey) {
@@ -25,6 +33,11 @@ public struct SealJob: Sendable {
     /// All else.
     public let place: Place
 
+    private init(key: AEADKey, place: Place) {
+        self.key = key
+        self.place = place
+    }
+
     /// Makes a job for a message of a header and content; the upper half of the nonce is 0.
     public init(key: AEADKey, headerByteCount: Int, contentByteCount: Int, nonceLow: UInt64) {
         self.key = key
@@ -33,6 +46,11 @@ public struct SealJob: Sendable {
 
     /// Byte count of the sealed message.
     public var byteCount: Int { place.byteCount }
+
+    /// The job of the message by the same key whose nonce is `index` further, and which has `byteCount` bytes when it is sealed.
+    public func following(_ index: Int, byteCount: Int) -> SealJob {
+        SealJob(key: key, place: place.following(index, byteCount: byteCount))
+    }
 
     /// Seals the message that lies at the front of `message`, in place. Traps when there is no room for the tag.
     public func seal(_ message: inout MutableRawSpan) { place.seal(&message, by: key) }

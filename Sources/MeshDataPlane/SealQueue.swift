@@ -14,13 +14,17 @@ public final class SealQueue: SegmentCompletion, @unchecked Sendable {
 
     /// Whoever makes one answers for the memory.
     @safe private struct Entry {
+        /// Of the first datagram.
         let place: SealJob.Place
-        /// Where the datagram begins in the batch's memory.
+        /// Where the first datagram begins in the batch's memory.
         let offset: Int
-        /// Where its content begins in the datagram.
+        /// Where the content begins in each datagram.
         let contentOffset: Int
         let head: UnsafeRawBufferPointer
+        /// The bodies of all, one behind the other.
         let body: UnsafeRawBufferPointer
+        /// Bytes of the body of each but the last.
+        let bodyByteCount: Int
     }
 
     private var entries: [Entry] = []
@@ -34,16 +38,21 @@ public final class SealQueue: SegmentCompletion, @unchecked Sendable {
         runs.reserveCapacity(8)
     }
 
-    /// Adds the datagram that begins at `offset` of the batch's memory. `head` and `body` are what lies from `contentOffset`
-    /// of it on.
+    /// Adds the datagrams that begin at `offset` of the batch's memory, back to back. From `contentOffset` of each on lies `head`,
+    /// and behind it `bodyByteCount` bytes of `body`, of the last one the rest; `nil`: there is one datagram. `job` is that
+    /// of the first; the others' follow it.
     ///
-    /// The caller leaves their memory alone until the batch was sent.
+    /// The caller leaves the memory of `head` and `body` alone until the batch was sent.
     @unsafe
-    public func append(_ job: SealJob, at offset: Int, contentOffset: Int, _ head: RawSpan, _ body: RawSpan) {
+    public func append(
+        _ job: SealJob, at offset: Int, contentOffset: Int, _ head: RawSpan, _ body: RawSpan, bodyByteCount: Int? = nil
+    ) {
         // SAFETY: the caller's concern.
         let (head, body) = unsafe (head.withUnsafeBytes { unsafe $0 }, body.withUnsafeBytes { unsafe $0 })
         unsafe entries.append(
-            Entry(place: job.place, offset: offset, contentOffset: contentOffset, head: head, body: body))
+            Entry(
+                place: job.place, offset: offset, contentOffset: contentOffset, head: head, body: body,
+                bodyByteCount: bodyByteCount ?? body.count))
         let last = runs.count - 1
         if last >= 0, runs[last].key === job.key {
             runs[last].end = entries.count
@@ -58,17 +67,26 @@ public final class SealQueue: SegmentCompletion, @unchecked Sendable {
         var next = 0
         for (key, end) in runs {
             while next < end {
-                let entry = entries[next]
-                let range = entry.offset..<entry.offset + entry.place.byteCount
-                var datagram = bytes._mutatingExtracting(range)
-                // SAFETY: the memory is left alone until now (`append`).
-                unsafe datagram.store(entry.head.bytes, at: entry.contentOffset)
-                unsafe datagram.store(entry.body.bytes, at: entry.contentOffset + entry.head.count)
-                entry.place.seal(&datagram, by: key)
+                complete(entries[next], by: key, in: &bytes)
                 next += 1
             }
         }
         entries.removeAll(keepingCapacity: true)
         runs.removeAll(keepingCapacity: true)
+    }
+
+    private func complete(_ entry: Entry, by key: AEADKey, in bytes: inout MutableRawSpan) {
+        // SAFETY: the memory is left alone until now (`append`).
+        let (head, body) = unsafe (entry.head.bytes, entry.body.bytes)
+        var (index, offset, start) = (0, entry.offset, 0)
+        repeat {
+            let end = min(start + entry.bodyByteCount, body.byteCount)
+            let byteCount = entry.contentOffset + head.byteCount + (end - start) + AEADKey.tagByteCount
+            var datagram = bytes._mutatingExtracting(offset..<offset + byteCount)
+            datagram.store(head, at: entry.contentOffset)
+            datagram.store(body.extracting(start..<end), at: entry.contentOffset + head.byteCount)
+            entry.place.following(index, byteCount: byteCount).seal(&datagram, by: key)
+            (index, offset, start) = (index + 1, offset + byteCount, end)
+        } while start < body.byteCount
     }
 }

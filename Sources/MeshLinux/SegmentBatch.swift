@@ -132,6 +132,34 @@ public final class SegmentBatch: @unchecked Sendable {
         return byteCount
     }
 
+    /// Datagrams of one run at most.
+    public var runCountMax: Int { usesSegmentation ? .max : Self.messagesMax }
+
+    /// Lets `body` write `count` datagrams to the destination, back to back, each of `byteCount` bytes but the last, which has
+    /// `lastByteCount`, no more; it returns whether it did. Sends what waits when there is no room.
+    ///
+    /// - Parameter count: 1...`runCountMax`.
+    /// - Returns: where the first begins in the batch's memory; `nil` when there is none, or the batch cannot hold them.
+    public func append(
+        count: Int, byteCount: Int, lastByteCount: Int, _ body: (inout MutableRawSpan) -> Bool
+    ) -> Int? {
+        let total = (count - 1) * byteCount + lastByteCount
+        // One that goes on with a message before, and one that is not full.
+        let perMessage = min(Self.segmentsMax, max(1, Self.messageByteCountMax / byteCount))
+        let messageCountMax = usesSegmentation ? count / perMessage + 2 : count
+        guard byteCount <= Self.messageByteCountMax, total <= Self.byteCountMax, messageCountMax <= Self.messagesMax
+        else { return nil }
+        if usedByteCount + total > Self.byteCountMax || messageCount + messageCountMax > Self.messagesMax { flush() }
+        let start = usedByteCount
+        // SAFETY: `total` bytes from the used ones on lie in the slab; the span is used in `body` only.
+        var span = unsafe MutableRawSpan(
+            _unsafeBytes: UnsafeMutableRawBufferPointer(start: slab + start, count: total))
+        guard body(&span) else { return nil }
+        for _ in 1..<count { add(byteCount) }
+        add(lastByteCount)
+        return start
+    }
+
     private func add(_ byteCount: Int) {
         latestOffset = usedByteCount
         let last = messageCount - 1

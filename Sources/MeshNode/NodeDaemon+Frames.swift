@@ -26,44 +26,12 @@ extension NodeDaemon {
             segmentsMax: SuperframeSlice.segmentsMax)
         var header = header
         for port in ports {
-            if let local, let cut = superframeCut(local, to: port.value) {
-                sendSuperframe(frame.bytes, local, cut, to: port.value, at: now)
+            if let local, let segmentsPerRecord = segmentsPerRecord(of: local, to: port.value) {
+                sendSuperframe(frame.bytes, local, segmentsPerRecord, to: port.value, at: now)
             } else {
                 sendComplete(&frame, &header, to: port.value, at: now)
             }
         }
-    }
-
-    /// How many segments of a superframe go in a record to a peer; `nil` when it does not join them, or the path's records
-    /// are too short for one.
-    private func superframeCut(_ local: LocalFrame, to peer: PeerIndex) -> Int? {
-        let kind: SuperframeKinds = local.headers.transport == .tcp ? .tcp : .udp
-        guard let most = node.superframeRecordByteCountMax(of: peer, kind) else { return nil }
-        let room = most - Session.superframeOverheadByteCount - local.headers.byteCount
-        return room >= local.segmentByteCount ? room / local.segmentByteCount : nil
-    }
-
-    private func sendSuperframe(
-        _ frame: RawSpan, _ local: LocalFrame, _ segmentsPerRecord: Int, to peer: PeerIndex, at now: Instant
-    ) {
-        guard let route = route(to: peer, at: now), let number = node.nextSuperframeNumber(of: peer) else { return }
-        let headers = frame.extracting(0..<local.headers.byteCount)
-        var first = 0
-        while first < local.segmentCount {
-            let payload = frame.extracting(local.payload(of: frame, first: first, count: segmentsPerRecord))
-            let byteCount = headers.byteCount + payload.byteCount
-            let slice = SuperframeSlice(
-                number: number, firstSegment: first, segmentCount: local.segmentCount,
-                segmentByteCount: local.segmentByteCount)
-            let isSealed = sendRecord(
-                headers, payload, at: Session.superframeHeadersOffset, to: peer, by: route, at: now
-            ) { node, record in
-                node.prepareSuperframeSlice(slice, byteCount: byteCount, to: peer, in: &record, at: now)
-            }
-            guard isSealed else { return lose("no_session", peer) }
-            first += segmentsPerRecord
-        }
-        peers[peer].sentFrame(byteCount: frame.byteCount)
     }
 
     /// Does what the kernel left to be done, once, for a peer that cannot.
@@ -126,7 +94,7 @@ extension NodeDaemon {
         }
     }
 
-    private func lose(_ reason: String, _ peer: PeerIndex) { peers[peer].losses[reason, default: 0] += 1 }
+    func lose(_ reason: String, _ peer: PeerIndex) { peers[peer].losses[reason, default: 0] += 1 }
 
     // MARK: - Ways out
 
@@ -144,7 +112,7 @@ extension NodeDaemon {
     }
 
     /// The way to a peer; when there is none that takes data the frame is counted as lost.
-    private func route(to peer: PeerIndex, at now: Instant) -> Route? {
+    func route(to peer: PeerIndex, at now: Instant) -> Route? {
         let (carrier, second) = node.carriers(of: peer)
         if case .udp(let endpoint) = carrier {
             // In place: what is known of datagrams is large to copy.
@@ -169,7 +137,7 @@ extension NodeDaemon {
     /// Has `prepare` write a record's headers in place where it goes out, puts `head` and `body` behind them at `offset`, and
     /// seals it; datagrams of a packet loop when they go out, if nothing asks for their bytes before. Returns whether there
     /// was a session.
-    private func sendRecord(
+    func sendRecord(
         _ head: RawSpan, _ body: RawSpan = RawSpan(), at offset: Int, to peer: PeerIndex, by route: Route,
         at now: Instant, prepare: (inout Node, inout MutableRawSpan) -> PreparedRecord?
     ) -> Bool {
@@ -279,7 +247,7 @@ extension NodeDaemon {
 extension MutableRawSpan {
     /// Copies two parts to `offset`, one behind the other; traps when they do not fit.
     @_lifetime(self: copy self)
-    fileprivate mutating func store(_ head: RawSpan, _ body: RawSpan, at offset: Int) {
+    mutating func store(_ head: RawSpan, _ body: RawSpan, at offset: Int) {
         store(head, at: offset)
         store(body, at: offset + head.byteCount)
     }

@@ -105,6 +105,64 @@ import Testing
         _ = try check((0..<120).map { 60 + $0 % 7 * 100 }, to: 2, usesSegmentation: true)
     }
 
+    /// Sends runs of `count` datagrams of 500 bytes, the last of `lastByteCount`, and returns the first bytes and the lengths of
+    /// what came.
+    private func sendRuns(
+        _ runs: Int, count: Int, lastByteCount: Int, usesSegmentation: Bool
+    ) throws -> [(first: UInt8, byteCount: Int)] {
+        let (sender, receiver) = try (Socket(), Socket())
+        let batch = SegmentBatch(socket4: sender, socket6: nil, usesSegmentation: usesSegmentation)
+        batch.setDestination(receiver.endpoint)
+        for run in 0..<runs {
+            let offset = batch.append(count: count, byteCount: 500, lastByteCount: lastByteCount) { datagrams in
+                #expect(datagrams.byteCount == (count - 1) * 500 + lastByteCount)
+                for index in 0..<count {
+                    datagrams.storeBytes(
+                        of: UInt8(truncatingIfNeeded: run * count + index), toByteOffset: index * 500, as: UInt8.self)
+                }
+                return true
+            }
+            #expect(offset != nil)
+        }
+        batch.flush()
+        #expect(batch.counters.sentCount == UInt64(runs * count) && batch.counters.refusedCounts.isEmpty)
+        let input = ReceiveBatch()
+        var received: [(UInt8, Int)] = []
+        repeat {
+            _ = input.fill(from: receiver, isVersion6: false)
+            for index in 0..<input.messageCount {
+                input.forEachDatagram(of: index) {
+                    received.append(($0.bytes.bigEndian(at: 0, as: UInt8.self), $0.byteCount))
+                }
+            }
+        } while input.messageCount > 0
+        return received
+    }
+
+    @Test(arguments: [(1, 500), (1, 7), (44, 500), (44, 7), (63, 499), (64, 1)], [true, false])
+    func runsOfDatagramsArriveWholeAndInOrder(_ run: (count: Int, lastByteCount: Int), usesSegmentation: Bool) throws {
+        // More than the slab and the messages of one call hold.
+        let received = try sendRuns(
+            12, count: run.count, lastByteCount: run.lastByteCount, usesSegmentation: usesSegmentation)
+        #expect(received.map(\.first) == (0..<12 * run.count).map { UInt8(truncatingIfNeeded: $0) })
+        #expect(
+            received.map(\.byteCount)
+                == (0..<12 * run.count).map { ($0 + 1) % run.count == 0 ? run.lastByteCount : 500 })
+    }
+
+    @Test func aRunThatNoBatchHoldsIsRefusedAndNothingOfItSent() throws {
+        let sender = try Socket()
+        for (count, byteCount, usesSegmentation) in [(65, 500, false), (300, 1_000, true), (1, 65_488, true)] {
+            let batch = SegmentBatch(socket4: sender, socket6: nil, usesSegmentation: usesSegmentation)
+            batch.setDestination(try Socket().endpoint)
+            let offset = batch.append(count: count, byteCount: byteCount, lastByteCount: 1) { _ in
+                Issue.record("there is no room")
+                return true
+            }
+            #expect(offset == nil && batch.isEmpty)
+        }
+    }
+
     @Test func aBatchSaysWhetherTheLongestFrameStillFits() throws {
         let sender = try Socket()
         let batch = SegmentBatch(socket4: sender, socket6: nil, usesSegmentation: true)

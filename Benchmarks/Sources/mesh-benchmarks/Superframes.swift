@@ -9,7 +9,7 @@ internal import MeshWire
 final class Superframes {
     static let segmentCount = 44
     private static let segmentByteCount = 1_348
-    private static let slotByteCount = 1_536
+    private static let recordByteCountMax = 1_536
 
     private let star: NodeStar
     private var frame: [UInt8]
@@ -21,8 +21,9 @@ final class Superframes {
     private var actions: [NodeAction] = []
     private var seals = SealQueue()
     private var openings: [RecordOpening?] = []
-    private(set) var records = [UInt8](repeating: 0, count: segmentCount * slotByteCount)
-    private(set) var recordByteCounts = [Int](repeating: 0, count: segmentCount)
+    private var records = [UInt8](repeating: 0, count: segmentCount * recordByteCountMax)
+    /// All segments are full.
+    private var recordByteCount = 0
     private var opened: [Range<Int>] = []
     private(set) var joinedCount = 0
 
@@ -72,21 +73,17 @@ final class Superframes {
         defer { swap(&records, &self.records) }
         var mutable = records.mutableSpan
         var slab = mutable.mutableRawBytes
-        for index in 0..<local.segmentCount {
-            let payload = bytes.extracting(local.payload(of: bytes, first: index, count: 1))
-            let slice = SuperframeSlice(
-                number: number, firstSegment: index, segmentCount: local.segmentCount,
-                segmentByteCount: local.segmentByteCount)
-            let start = index * Self.slotByteCount
-            var record = slab._mutatingExtracting(start..<start + Self.slotByteCount)
-            let prepared = star.hub.prepareSuperframeSlice(
-                slice, byteCount: headers.byteCount + payload.byteCount, to: 0, in: &record, at: star.now)
-            guard let prepared else { preconditionFailure("there is a session") }
-            // SAFETY: the frame stays until the batch is complete.
-            unsafe seals.append(
-                prepared.job, at: start, contentOffset: Session.superframeHeadersOffset, headers, payload)
-            recordByteCounts[index] = prepared.byteCount
-        }
+        let payload = bytes.extracting(headers.byteCount..<bytes.byteCount)
+        let cut = SuperframeCut(
+            number: number, headerByteCount: headers.byteCount, payloadByteCount: payload.byteCount,
+            segmentByteCount: local.segmentByteCount, segmentCount: local.segmentCount, segmentsPerRecord: 1)
+        let prepared = star.hub.prepareSuperframe(cut, slices: 0..<cut.count, to: 0, in: &slab, at: star.now)
+        guard let prepared else { preconditionFailure("there is a session") }
+        // SAFETY: the frame stays until the batch is complete.
+        unsafe seals.append(
+            prepared.job, at: 0, contentOffset: Session.superframeHeadersOffset, headers, payload,
+            bodyByteCount: cut.slicePayloadByteCount)
+        recordByteCount = cut.recordByteCount(0)
         seals.complete(&slab)
     }
 
@@ -101,15 +98,15 @@ final class Superframes {
         var first: Range<Int> = 0..<0
         // As the packet loop does it: keys, ciphers, and what comes of it.
         openings.removeAll(keepingCapacity: true)
-        let key = star.spokes[0].openingKey(of: slab.bytes.extracting(0..<recordByteCounts[0]))
+        let key = star.spokes[0].openingKey(of: slab.bytes.extracting(0..<recordByteCount))
         for index in 0..<Self.segmentCount {
-            let start = index * Self.slotByteCount
-            var record = slab._mutatingExtracting(start..<start + recordByteCounts[index])
+            let start = index * recordByteCount
+            var record = slab._mutatingExtracting(start..<start + recordByteCount)
             openings.append(key?.open(&record))
         }
         for index in 0..<Self.segmentCount {
-            let start = index * Self.slotByteCount
-            var record = slab._mutatingExtracting(start..<start + recordByteCounts[index])
+            let start = index * recordByteCount
+            var record = slab._mutatingExtracting(start..<start + recordByteCount)
             guard
                 let opened = try? star.spokes[0].open(
                     &record, opening: openings[index], by: NodeStar.carrier(0), at: star.now, actions: &actions),

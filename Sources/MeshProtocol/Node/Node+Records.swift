@@ -104,7 +104,7 @@ extension Node {
         return peers[peer].prepareFrame(byteCount: byteCount, in: &record, at: now)
     }
 
-    /// Seals what lies in `record` as one of `prepareFrame`, `prepareSlice` and `prepareSuperframeSlice` left it.
+    /// Seals what lies in `record` as one of `prepareFrame`, `prepareSlice` and `prepareSuperframe` left it.
     ///
     /// - Returns: the record's byte count.
     public mutating func seal(
@@ -170,13 +170,15 @@ extension Node {
     /// The number for a superframe to the peer that is about to be cut; `nil` when there is no session.
     public mutating func nextSuperframeNumber(of peer: PeerIndex) -> UInt8? { peers[peer].nextSuperframeNumber() }
 
-    /// Prepares the record of the slice whose headers and segments, `byteCount` bytes, lie at
-    /// `Session.superframeHeadersOffset` of `record`, as `prepareFrame`.
-    public mutating func prepareSuperframeSlice(
-        _ slice: SuperframeSlice, byteCount: Int, to peer: PeerIndex, in record: inout MutableRawSpan, at now: Instant
+    /// Prepares the records of a superframe's `slices`, which lie back to back in `records`, as `prepareFrame`: headers and
+    /// payload of each belong at `Session.superframeHeadersOffset` of it.
+    ///
+    /// - Returns: the first of them; the others follow it (`PreparedRecord.following`).
+    public mutating func prepareSuperframe(
+        _ cut: SuperframeCut, slices: Range<Int>, to peer: PeerIndex, in records: inout MutableRawSpan, at now: Instant
     ) -> PreparedRecord? {
         peerDeadlines.touch(peer)
-        return peers[peer].prepare(slice, byteCount: byteCount, in: &record, at: now)
+        return peers[peer].prepare(cut, slices: slices, in: &records, at: now)
     }
 
     /// Sends a ping to the peer. Returns `false` when there is no session or no carrier.

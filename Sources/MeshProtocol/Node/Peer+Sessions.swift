@@ -311,14 +311,14 @@ extension Peer {
         return sessions[place].nextSuperframeNumber()
     }
 
-    /// Prepares the record of the slice whose headers and segments, `byteCount` bytes, lie at
-    /// `Session.superframeHeadersOffset` of `record`; `nil`: there is no session.
+    /// Prepares the records of a superframe's slices in `records`; `nil`: there is no session.
     mutating func prepare(
-        _ slice: SuperframeSlice, byteCount: Int, in record: inout MutableRawSpan, at now: Instant
+        _ cut: SuperframeCut, slices: Range<Int>, in records: inout MutableRawSpan, at now: Instant
     ) -> PreparedRecord? {
-        slice.writeHeader(to: &record, at: Session.contentOffset)
-        let contentByteCount = SuperframeSlice.headerByteCount + byteCount
-        return prepare(.superframeSlice, contentByteCount: contentByteCount, in: &record, at: now)
+        guard let place = sendingSession else { return nil }
+        let job = sessions[place].prepare(cut, slices: slices, in: &records, at: now)
+        for index in slices { paths.frameSent(recordByteCount: cut.recordByteCount(index), at: now) }
+        return PreparedRecord(job: job, mayWait: paths.liveness?.suspicion == nil)
     }
 
     /// Handshakes of either side that are kept, completed ones included.

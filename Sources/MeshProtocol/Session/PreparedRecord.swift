@@ -9,6 +9,11 @@ public struct PreparedRecord: Sendable {
     /// seal with `Node.seal` before the next event.
     public let mayWait: Bool
 
+    /// The record that was prepared `index` places later in the same call, of `byteCount` bytes.
+    public func following(_ index: Int, byteCount: Int) -> PreparedRecord {
+        PreparedRecord(job: job.following(index, byteCount: byteCount), mayWait: mayWait)
+    }
+
     /// The record's byte count.
     public var byteCount: Int { job.byteCount }
 }

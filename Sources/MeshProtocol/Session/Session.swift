@@ -136,16 +136,42 @@ public struct Session: Sendable {
     mutating func prepare(
         _ kind: ContentKind, contentByteCount: Int, in record: inout MutableRawSpan, at now: Instant
     ) -> SealJob {
+        let counter = sendCounter
+        writeHeader(kind, to: &record)
+        if unansweredSince == nil, Self.asksForAnswer(kind) { unansweredSince = now }
+        return SealJob(
+            key: keys.sendKey, headerByteCount: RecordHeader.byteCount, contentByteCount: contentByteCount + 1,
+            nonceLow: counter)
+    }
+
+    /// Prepares the records of a superframe's `slices`, which lie back to back in `records`: writes all but headers and payload
+    /// of each. Returns the job of the first; the others' nonces follow on. Allocates nothing.
+    mutating func prepare(
+        _ cut: SuperframeCut, slices: Range<Int>, in records: inout MutableRawSpan, at now: Instant
+    ) -> SealJob {
+        let first = sendCounter
+        var offset = 0
+        for index in slices {
+            let byteCount = cut.recordByteCount(index)
+            var record = records._mutatingExtracting(offset..<offset + byteCount)
+            writeHeader(.superframeSlice, to: &record)
+            cut.header(index).writeHeader(to: &record, at: Self.contentOffset)
+            offset += byteCount
+        }
+        if unansweredSince == nil { unansweredSince = now }
+        return SealJob(
+            key: keys.sendKey, headerByteCount: RecordHeader.byteCount,
+            contentByteCount: cut.recordByteCount(slices.lowerBound) - RecordHeader.overheadByteCount, nonceLow: first)
+    }
+
+    /// Writes header and kind byte of the next record, and counts it.
+    private mutating func writeHeader(_ kind: ContentKind, to record: inout MutableRawSpan) {
         let header = RecordHeader(
             epoch: keys.sendEpoch, pathGeneration: pathGeneration, receiverIndex: remoteIndex, counter: sendCounter)
         header.write(to: &record)
         record.storeBytes(of: kind.rawValue, toByteOffset: RecordHeader.byteCount, as: UInt8.self)
-        defer { sendCounter += 1 }
+        sendCounter += 1
         if kind.isFrame { generationFrameCount += 1 }
-        if unansweredSince == nil, Self.asksForAnswer(kind) { unansweredSince = now }
-        return SealJob(
-            key: keys.sendKey, headerByteCount: RecordHeader.byteCount, contentByteCount: contentByteCount + 1,
-            nonceLow: sendCounter)
     }
 
     /// An answer asks for none; if it did, two idle nodes would ping each other for ever. A path's own records say
