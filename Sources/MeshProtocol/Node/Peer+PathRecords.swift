@@ -114,18 +114,18 @@ extension Peer {
             case .frame, .frameSlice, .superframeSlice, .streamSegment, .streamAcknowledgement, .ping, .pong, .poll:
                 true
             }
-        let previous = sessions[place].arrivals.remotePath
-        sessions[place].arrivals.note(
+        let previous = sessions[place].arrivals.note(
             header.counter, frameByteCount: kind.isFrame ? byteCount : nil, showsPath: showsPath, by: carrier, at: now)
-        if previous != carrier, previous == paths.current, sessions[place].arrivals.remotePath == carrier {
+        let isCurrent = carrier == paths.current
+        if let previous, previous == paths.current {
             // The peer's records came from the address in use and come from elsewhere now: it may have moved.
             _ = paths.updateLiveness { $0.check(at: now) }
         }
         if case .direct(let number) = carrier { noteConnection(number, at: now, actions: &actions) }
         guard paths.liveness != nil || paths.prober != nil else { return }
         // The peer's PONG may come by another path: the PING came by this one.
-        if carrier == paths.current || kind == .pong { paths.heard() }
-        guard carrier != paths.current else { return }
+        if isCurrent || kind == .pong { paths.heard() }
+        guard !isCurrent else { return }
         if case .udp(let endpoint) = carrier {
             paths.updateProber { $0.received(byteCount: byteCount, from: endpoint, at: now) }
             heardForTraversal(from: endpoint, at: now, actions: &actions)

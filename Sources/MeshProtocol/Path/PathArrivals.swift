@@ -14,43 +14,42 @@ struct PathArrivals: Sendable {
         var highestCounter: UInt64 = 0
     }
 
+    /// The path used last lies last: the one that goes when a new one comes is the one unused for longest.
     private var arrivals: [Arrival] = []
-    private var latest: CarrierID?
     private var twoPathsUntil = Instant.zero
     /// The path of the newest record, by counter, that its sender sent by the path it uses.
     private(set) var remotePath: CarrierID?
     private var remotePathCounter: UInt64 = 0
+    /// Whether `remotePath` is the path used last: nearly always, and looked up faster than compared.
+    private var isRemotePathLast = false
 
-    /// A record was opened that was not seen before; `frameByteCount` is its byte count when it carries a frame.
+    /// A record was opened that was not seen before; `frameByteCount` is its byte count when it carries a frame. Returns what
+    /// `remotePath` was, when it is another now.
     mutating func note(
         _ counter: UInt64, frameByteCount: Int?, showsPath: Bool, by carrier: CarrierID, at now: Instant
-    ) {
-        if latest != carrier {
-            if latest != nil { twoPathsUntil = now.advanced(milliseconds: Self.twoPathsMilliseconds) }
-            latest = carrier
-        }
-        if showsPath, counter >= remotePathCounter {
-            remotePathCounter = counter
-            if remotePath != carrier { remotePath = carrier }
-        }
-        count(counter, frameByteCount: frameByteCount, by: carrier)
+    ) -> CarrierID? {
+        if arrivals.last?.carrier != carrier { moveToEnd(carrier, at: now) }
+        let last = arrivals.count - 1
+        arrivals[last].highestCounter = max(arrivals[last].highestCounter, counter)
+        if let frameByteCount { countFrame(frameByteCount, at: last) }
+        guard showsPath, counter >= remotePathCounter else { return nil }
+        remotePathCounter = counter
+        guard !isRemotePathLast else { return nil }
+        isRemotePathLast = true
+        guard remotePath != carrier else { return nil }
+        defer { remotePath = carrier }
+        return remotePath
     }
 
-    private mutating func count(_ counter: UInt64, frameByteCount: Int?, by carrier: CarrierID) {
-        let place: Int
-        if let last = arrivals.indices.last, arrivals[last].carrier == carrier {
-            place = last
-        } else if let known = arrivals.firstIndex(where: { $0.carrier == carrier }) {
-            // The path used last lies last: the one that goes when a new one comes is the one unused for longest.
+    private mutating func moveToEnd(_ carrier: CarrierID, at now: Instant) {
+        if !arrivals.isEmpty { twoPathsUntil = now.advanced(milliseconds: Self.twoPathsMilliseconds) }
+        isRemotePathLast = false
+        if let known = arrivals.firstIndex(where: { $0.carrier == carrier }) {
             arrivals.append(arrivals.remove(at: known))
-            place = arrivals.count - 1
         } else {
             if arrivals.count >= Self.pathsMax { arrivals.removeFirst() }
             arrivals.append(Arrival(carrier: carrier))
-            place = arrivals.count - 1
         }
-        arrivals[place].highestCounter = max(arrivals[place].highestCounter, counter)
-        if let frameByteCount { countFrame(frameByteCount, at: place) }
     }
 
     private mutating func countFrame(_ recordByteCount: Int, at place: Int) {
@@ -61,7 +60,7 @@ struct PathArrivals: Sendable {
     /// A frame came that was seen before. Returns whether it may be the copy that a cautious sender sent by a second
     /// path. It counts for its path when it is newer than all that came by it, so that replaying counts nothing.
     mutating func noteCopy(_ counter: UInt64, byteCount: Int, by carrier: CarrierID, at now: Instant) -> Bool {
-        let isCopy = latest != carrier || now < twoPathsUntil
+        let isCopy = arrivals.last?.carrier != carrier || now < twoPathsUntil
         guard let known = arrivals.firstIndex(where: { $0.carrier == carrier }) else { return isCopy }
         if counter > arrivals[known].highestCounter {
             arrivals[known].highestCounter = counter

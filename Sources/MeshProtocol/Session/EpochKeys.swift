@@ -55,6 +55,12 @@ package struct EpochKeys: Sendable {
         return previous.last { $0.epoch == epoch }?.key
     }
 
+    /// Whether the key of this number opens records of `epoch`. Each record asks, so that no key is handed out.
+    func opens(_ epoch: UInt8, keyNumber: UInt64) -> Bool {
+        if epoch == current.epoch { return current.key.number == keyNumber }
+        return receivingKey(for: epoch)?.number == keyNumber
+    }
+
     /// The initiator has the reply: it sends and receives in the new epoch from now on.
     package mutating func advance(to secrets: EpochSecrets, at now: Instant) throws(CryptoError) {
         let keys = try Self.keys(secrets, role: role)

@@ -217,10 +217,10 @@ public struct Session: Sendable {
         rotated: inout Bool
     ) throws(RecordRefusal) -> (kind: ContentKind, content: Range<Int>) {
         guard header.lane == 0 else { throw .unknownLane }
-        guard let key = keys.receivingKey(for: header.epoch) else { throw .unknownEpoch }
-        let opening = opening ?? OpeningKey(key: key).open(&record)
-        // The epoch's number came round again since the key was looked up: what another key left is void.
-        guard opening.keyNumber == key.number else { throw .unknownEpoch }
+        // The epoch's number may have come round again since the key was looked up: what another key left is void.
+        guard let opening = opening ?? openingKey(of: header)?.open(&record),
+            keys.opens(header.epoch, keyNumber: opening.keyNumber)
+        else { throw .unknownEpoch }
         guard let byteCount = opening.contentByteCount else { throw .badTag }
         guard replay.insert(header.counter) else { throw .replayed }
         rotated = keys.received(in: header.epoch, at: now)
