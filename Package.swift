@@ -170,6 +170,7 @@ let package = Package(
         .testTarget(
             name: "MeshEthereumTests",
             dependencies: ["MeshEthereum", "MeshTestSupport", .product(name: "Crypto", package: "swift-crypto")]),
+        .testTarget(name: "MeshDataPlaneTests", dependencies: ["MeshBase", "MeshCrypto", "MeshDataPlane"]),
         .testTarget(name: "MeshEthernetTests", dependencies: ["MeshBase", "MeshEthernet", "MeshTestSupport"]),
         .testTarget(name: "MeshLinuxTests", dependencies: ["MeshBase", "MeshLinux", "MeshTestSupport"]),
         .testTarget(

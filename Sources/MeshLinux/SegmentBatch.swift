@@ -132,28 +132,37 @@ public final class SegmentBatch: @unchecked Sendable {
         return byteCount
     }
 
-    /// Datagrams of one run at most.
-    public var runCountMax: Int { usesSegmentation ? .max : Self.messagesMax }
+    /// How many of `count` datagrams of `byteCount` bytes, 1 or more, can be appended together now. Sends what waits when there is
+    /// no room for all; that may end segmentation, and with it the room for many.
+    public func runCount(of count: Int, byteCount: Int) -> Int {
+        if fits(count, byteCount: byteCount) { return count }
+        flush()
+        if fits(count, byteCount: byteCount) { return count }
+        return max(1, min(count, usesSegmentation ? Self.byteCountMax / byteCount : Self.messagesMax))
+    }
+
+    private func fits(_ count: Int, byteCount: Int) -> Bool {
+        // One that goes on with a message before, and one that is not full.
+        let perMessage = min(Self.segmentsMax, max(1, Self.messageByteCountMax / byteCount))
+        let messageCountMax = usesSegmentation ? count / perMessage + 2 : count
+        return byteCount <= Self.messageByteCountMax && count * byteCount <= Self.byteCountMax - usedByteCount
+            && messageCountMax <= Self.messagesMax - messageCount
+    }
 
     /// Lets `body` write `count` datagrams to the destination, back to back, each of `byteCount` bytes but the last, which has
-    /// `lastByteCount`, no more; it returns whether it did. Sends what waits when there is no room.
+    /// `lastByteCount`, no more; it returns whether it did.
     ///
-    /// - Parameter count: 1...`runCountMax`.
+    /// - Parameter count: 1 or more, as `runCount` said: nothing is sent here.
     /// - Returns: where the first begins in the batch's memory; `nil` when there is none, or the batch cannot hold them.
     public func append(
         count: Int, byteCount: Int, lastByteCount: Int, _ body: (inout MutableRawSpan) -> Bool
     ) -> Int? {
-        let total = (count - 1) * byteCount + lastByteCount
-        // One that goes on with a message before, and one that is not full.
-        let perMessage = min(Self.segmentsMax, max(1, Self.messageByteCountMax / byteCount))
-        let messageCountMax = usesSegmentation ? count / perMessage + 2 : count
-        guard byteCount <= Self.messageByteCountMax, total <= Self.byteCountMax, messageCountMax <= Self.messagesMax
-        else { return nil }
-        if usedByteCount + total > Self.byteCountMax || messageCount + messageCountMax > Self.messagesMax { flush() }
+        guard fits(count, byteCount: byteCount) else { return nil }
         let start = usedByteCount
-        // SAFETY: `total` bytes from the used ones on lie in the slab; the span is used in `body` only.
+        // SAFETY: the bytes from the used ones on lie in the slab (`fits`); the span is used in `body` only.
         var span = unsafe MutableRawSpan(
-            _unsafeBytes: UnsafeMutableRawBufferPointer(start: slab + start, count: total))
+            _unsafeBytes: UnsafeMutableRawBufferPointer(
+                start: slab + start, count: (count - 1) * byteCount + lastByteCount))
         guard body(&span) else { return nil }
         for _ in 1..<count { add(byteCount) }
         add(lastByteCount)

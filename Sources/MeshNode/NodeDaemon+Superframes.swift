@@ -22,17 +22,17 @@ extension NodeDaemon {
     ) {
         guard let route = route(to: peer, at: now), let number = node.nextSuperframeNumber(of: peer) else { return }
         let headers = frame.extracting(0..<local.headers.byteCount)
-        let payload = frame.extracting(local.headers.byteCount..<frame.byteCount)
+        let payload = frame.extracting(local.payload(of: frame, first: 0, count: local.segmentCount))
         let cut = SuperframeCut(
             number: number, headerByteCount: headers.byteCount, payloadByteCount: payload.byteCount,
             segmentByteCount: local.segmentByteCount, segmentCount: local.segmentCount,
             segmentsPerRecord: segmentsPerRecord)
-        let runCountMax = runCountMax(of: route)
         var first = 0
         while first < cut.count {
-            let slices = first..<first + min(runCountMax, cut.count - first)
+            let runCount = runCount(of: cut, from: first, by: route)
+            let slices = first..<first + (runCount ?? 1)
             let isSealed =
-                runCountMax > 1
+                runCount != nil
                 ? appendRun(slices, of: cut, headers, payload, to: peer, by: route, at: now)
                 : sendRecord(
                     headers, payload.extracting(cut.payload(first)), at: Session.superframeHeadersOffset, to: peer,
@@ -44,10 +44,11 @@ extension NodeDaemon {
         peers[peer].sentFrame(byteCount: frame.byteCount)
     }
 
-    /// How many records to a peer are made at once: several only where they lie together, as a packet loop's datagrams do.
-    private func runCountMax(of route: Route) -> Int {
-        guard case .datagrams(_, isRefused: false) = route.way, let turn else { return 1 }
-        return turn.segments.runCountMax
+    /// How many records from the slice at `first` on are made at once: several where they lie together, as a packet loop's
+    /// datagrams do; `nil` elsewhere.
+    private func runCount(of cut: SuperframeCut, from first: Int, by route: Route) -> Int? {
+        guard case .datagrams(_, isRefused: false) = route.way, let turn else { return nil }
+        return turn.segments.runCount(of: cut.count - first, byteCount: cut.recordByteCount(first))
     }
 
     /// Adds the datagrams of `slices` to the turn's. Returns whether there was a session.

@@ -114,6 +114,7 @@ import Testing
         let batch = SegmentBatch(socket4: sender, socket6: nil, usesSegmentation: usesSegmentation)
         batch.setDestination(receiver.endpoint)
         for run in 0..<runs {
+            #expect(batch.runCount(of: count, byteCount: 500) == count)
             let offset = batch.append(count: count, byteCount: 500, lastByteCount: lastByteCount) { datagrams in
                 #expect(datagrams.byteCount == (count - 1) * 500 + lastByteCount)
                 for index in 0..<count {
@@ -150,17 +151,32 @@ import Testing
                 == (0..<12 * run.count).map { ($0 + 1) % run.count == 0 ? run.lastByteCount : 500 })
     }
 
-    @Test func aRunThatNoBatchHoldsIsRefusedAndNothingOfItSent() throws {
+    @Test(arguments: [(65, 500, false, 64), (300, 1_000, true, 262), (4, 100_000, true, 2)])
+    func ofARunThatNoBatchHoldsAsManyGoAsItDoes(
+        _ run: (count: Int, byteCount: Int, usesSegmentation: Bool, runCount: Int)
+    ) throws {
         let sender = try Socket()
-        for (count, byteCount, usesSegmentation) in [(65, 500, false), (300, 1_000, true), (1, 65_488, true)] {
-            let batch = SegmentBatch(socket4: sender, socket6: nil, usesSegmentation: usesSegmentation)
-            batch.setDestination(try Socket().endpoint)
-            let offset = batch.append(count: count, byteCount: byteCount, lastByteCount: 1) { _ in
-                Issue.record("there is no room")
-                return true
-            }
-            #expect(offset == nil && batch.isEmpty)
+        let batch = SegmentBatch(socket4: sender, socket6: nil, usesSegmentation: run.usesSegmentation)
+        batch.setDestination(try Socket().endpoint)
+        let offset = batch.append(count: run.count, byteCount: run.byteCount, lastByteCount: 1) { _ in
+            Issue.record("there is no room")
+            return true
         }
+        #expect(offset == nil && batch.isEmpty)
+        #expect(batch.runCount(of: run.count, byteCount: run.byteCount) == run.runCount)
+    }
+
+    @Test func whatWaitsIsSentBeforeARunThatDoesNotFitBehindIt() throws {
+        let (sender, receiver) = try (Socket(), Socket())
+        let batch = SegmentBatch(socket4: sender, socket6: nil, usesSegmentation: false)
+        batch.setDestination(receiver.endpoint)
+        for _ in 0..<20 { batch.append(byteCountMax: 100) { _ in 100 } }
+        #expect(batch.runCount(of: 44, byteCount: 100) == 44)
+        #expect(batch.counters.sentCount == 0, "20 and 44 are as many as one call takes")
+        #expect(batch.append(count: 45, byteCount: 100, lastByteCount: 100) { _ in true } == nil)
+        #expect(batch.runCount(of: 45, byteCount: 100) == 45)
+        #expect(batch.isEmpty && batch.counters.sentCount == 20)
+        #expect(batch.append(count: 45, byteCount: 100, lastByteCount: 100) { _ in true } == 0)
     }
 
     @Test func aBatchSaysWhetherTheLongestFrameStillFits() throws {
