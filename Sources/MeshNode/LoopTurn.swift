@@ -28,6 +28,8 @@ final class LoopTurn: @unchecked Sendable {
     private var keys: [(key: OpeningKey?, end: Int)] = []
     /// What opening gave, of each datagram that came.
     private var openings: [RecordOpening?] = []
+    /// The runs that messages are, of each message that came.
+    private var runs: [OpenedRun?] = []
     private let gate = RecursiveLock()
     private let isClosed = Atomic<Bool>(false)
 
@@ -40,6 +42,7 @@ final class LoopTurn: @unchecked Sendable {
         // More than a batch of full datagrams.
         openings.reserveCapacity(512)
         keys.reserveCapacity(8)
+        runs.reserveCapacity(64)
     }
 
     // MARK: - The gate
@@ -100,15 +103,27 @@ final class LoopTurn: @unchecked Sendable {
         guard var run = keys.first else { return }
         var next = 1
         for index in 0..<received.messageCount {
+            let first = openings.count
+            var together: OpenedRun?
             received.forEachDatagram(of: index) { datagram in
                 if openings.count == run.end {
                     run = keys[next]
                     next += 1
                 }
-                openings.append(run.key?.open(&datagram))
+                let opening = run.key?.open(&datagram)
+                if openings.count == first {
+                    together = OpenedRun(datagram.bytes, opening)
+                } else if together?.append(datagram.bytes, opening) == false {
+                    together = nil
+                }
+                openings.append(opening)
             }
+            runs.append(together)
         }
     }
+
+    /// The run that all datagrams of the message at `index` make; `nil`: each is to be looked at by itself.
+    func run(of index: Int) -> OpenedRun? { index < runs.count ? runs[index] : nil }
 
     /// What opening the datagram at `place` gave; `nil`: it is left to the daemon.
     func opening(at place: Int) -> RecordOpening? { place < openings.count ? openings[place] : nil }
@@ -117,5 +132,6 @@ final class LoopTurn: @unchecked Sendable {
     func forgetOpenings() {
         keys.removeAll(keepingCapacity: true)
         openings.removeAll(keepingCapacity: true)
+        runs.removeAll(keepingCapacity: true)
     }
 }

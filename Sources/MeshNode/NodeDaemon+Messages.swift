@@ -73,15 +73,27 @@ extension NodeDaemon {
         }
         // Refusals are counted by the machine.
         if let opened = try? node.open(&payload, opening: opening, by: carrier, at: now, actions: &actions) {
-            let content = payload.bytes.extracting(opened.frame)
-            if opened.kind == .superframeSlice {
-                deliver(slice: content, from: opened.peer, at: now)
-            } else {
-                deliver(content, from: opened.peer, at: now)
-            }
+            deliver(payload.bytes.extracting(opened.frame), opened.kind, from: opened.peer, at: now)
             if opened.isAlone { return }
         }
         deliverReleasedFrames(at: now)
+    }
+
+    /// Delivers the frames of a message whose records are a run that the node took.
+    func deliver(messageOf received: ReceiveBatch, _ index: Int, from peer: PeerIndex, at now: Instant) {
+        received.forEachDatagram(of: index) { record in
+            guard let content = OpenedRun.content(of: record.bytes) else { return }
+            deliver(record.bytes.extracting(content.frame), content.kind, from: peer, at: now)
+        }
+    }
+
+    /// Delivers a frame, or slice of a superframe: `kind` says which.
+    private func deliver(_ content: RawSpan, _ kind: ContentKind, from peer: PeerIndex, at now: Instant) {
+        if kind == .superframeSlice {
+            deliver(slice: content, from: peer, at: now)
+        } else {
+            deliver(content, from: peer, at: now)
+        }
     }
 
     /// Frames that waited for their turn while their sender changed its path.

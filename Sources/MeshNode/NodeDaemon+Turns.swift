@@ -129,6 +129,11 @@ extension NodeDaemon {
         for index in 0..<received.messageCount {
             let sender = received.sender(of: index)
             let carrier = CarrierID.udp(sender)
+            if let run = turn.run(of: index), let peer = node.take(run, by: carrier, at: now) {
+                place += run.count
+                deliver(messageOf: received, index, from: peer, at: now)
+                continue
+            }
             received.forEachDatagram(of: index) { datagram in
                 defer { place += 1 }
                 guard datagram.byteCount > 0 else { return }

@@ -93,7 +93,13 @@ extension Simulation {
         drive(index) { node, actions, now in
             var mutable = copy.mutableSpan
             var span = mutable.mutableRawBytes
-            if let opened = try? node.open(&span, by: carrier, at: now, actions: &actions) {
+            // As a packet loop does it: what is in order is taken without being opened by the node.
+            let opening = node.openingKey(of: span.bytes).map { $0.open(&span) }
+            if let run = OpenedRun(span.bytes, opening), let content = OpenedRun.content(of: span.bytes),
+                let peer = node.take(run, by: carrier, at: now)
+            {
+                delivered = (peer, span.bytes.copy(content.frame))
+            } else if let opened = try? node.open(&span, opening: opening, by: carrier, at: now, actions: &actions) {
                 delivered = (opened.peer, span.bytes.copy(opened.frame))
             }
             released = node.takeReleasedFrames()

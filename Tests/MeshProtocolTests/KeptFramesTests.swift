@@ -79,18 +79,6 @@ import Testing
         try #require(isClosing())
     }
 
-    /// Two nodes on a direct path; node 0 has the lower ID and closes the channel.
-    private static func directWorld() throws -> World {
-        let world = World.byRelay(usesDatagrams: true)
-        world.run(milliseconds: 500)
-        for node in 0...1 { try #require(world.nodes[node].carrier(of: 0) == .udp(World.endpoint(of: 1 - node))) }
-        // Each sees the other's path.
-        for node in 0...1 { world.sendFrame(from: node, to: 1 - node) }
-        world.run(milliseconds: 100)
-        world.frames = [[], []]
-        return world
-    }
-
     /// Node 1 sends a frame every 10 ms until its path has been in doubt for 100 ms. Returns the numbers of the frames that
     /// were sent in doubt.
     private static func sendIntoDoubt(_ world: World) throws -> [UInt8] {
@@ -105,7 +93,7 @@ import Testing
     }
 
     @Test func copiesThatMetAClosingChannelGoByTheNextOne() throws {
-        let world = try Self.directWorld()
+        let world = try World.direct()
         try Self.runUntilClosing(world)
         // The path is cut; the relay has closed the channel, and node 1 does not know yet.
         world.onSend = { _ in [] }
@@ -119,7 +107,7 @@ import Testing
     }
 
     @Test func nothingIsKeptOnceTheChannelHasShownItselfAlive() throws {
-        let world = try Self.directWorld()
+        let world = try World.direct()
         world.onSend = { $0.from == 1 && !$0.carrier.isRelay ? [] : [$0] }
         let inDoubt = try Self.sendIntoDoubt(world)
         let isKept = world.nodes[1].hasKeptFrames
@@ -128,7 +116,7 @@ import Testing
     }
 
     @Test func aNodeSendsNoCopiesByAChannelThatItCloses() throws {
-        let world = try Self.directWorld()
+        let world = try World.direct()
         try Self.runUntilClosing(world)
         // Now node 0, which told the relay to close the channel, falls into doubt before the relay has done it.
         world.onSend = { $0.carrier.isRelay ? [$0] : [] }

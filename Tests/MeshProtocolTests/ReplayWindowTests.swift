@@ -73,10 +73,39 @@ import Testing
             }
         }
     }
+
+    @Test func countersInsertedTogetherAreThoseInsertedOneByOneOrNone() {
+        for seed in 1...20 as ClosedRange<UInt64> {
+            var random = EntropySource.seeded(seed)
+            let (together, single) = (Window(), Window())
+            var next: UInt64 = 0
+            for _ in 0..<500 {
+                let isNewer = random.number(below: 4) > 0
+                let first = isNewer ? next + random.number(below: 200) : next - min(next, 1 + random.number(below: 300))
+                let counters = first..<first + random.number(below: 600)
+                let expected = first >= next && !counters.isEmpty
+                #expect(together.insert(newer: counters) == expected, "seed \(seed), \(counters)")
+                guard expected else { continue }
+                for counter in counters { #expect(single.insert(counter)) }
+                next = counters.upperBound
+            }
+            for counter in 0..<next + 10 {
+                #expect(together.insert(counter) == single.insert(counter), "seed \(seed), \(counter)")
+            }
+        }
+    }
+
+    @Test func countersUpToTheLastOneCanBeInsertedTogether() {
+        let window = Window()
+        #expect(window.insert(newer: .max - 40..<UInt64.max))
+        #expect(!window.insert(.max - 1) && !window.insert(.max) && window.insert(.max - 41))
+        #expect(!window.insert(newer: .max - 1..<UInt64.max))
+    }
 }
 
 /// A window behind a reference, so that expectations can call it.
 private final class Window {
     private var value = ReplayWindow()
     func insert(_ counter: UInt64) -> Bool { value.insert(counter) }
+    func insert(newer counters: Range<UInt64>) -> Bool { value.insert(newer: counters) }
 }

@@ -18,13 +18,10 @@ final class Superframes {
     private var far: EthernetSwitch
     private var ports: [PortIndex] = []
     private var reply: [UInt8] = []
-    private var actions: [NodeAction] = []
     private var seals = SealQueue()
-    private var openings: [RecordOpening?] = []
     private var records = [UInt8](repeating: 0, count: segmentCount * recordByteCountMax)
     /// All segments are full.
     private var recordByteCount = 0
-    private var opened: [Range<Int>] = []
     private(set) var joinedCount = 0
 
     init(_ star: NodeStar) {
@@ -49,7 +46,6 @@ final class Superframes {
         core.addPort(PortIndex(value: 0))
         far.addPort(PortIndex(value: 0))
         ports.reserveCapacity(8)
-        opened.reserveCapacity(Self.segmentCount)
         let answer = near + away + [0x88, 0xB6] + [UInt8](repeating: 0, count: 46)
         _ = core.receivedFromPeer(answer.span.rawBytes, on: PortIndex(value: 0), at: star.now)
     }
@@ -97,23 +93,29 @@ final class Superframes {
         var slab = mutable.mutableRawBytes
         var first: Range<Int> = 0..<0
         // As the packet loop does it: keys, ciphers, and what comes of it.
-        openings.removeAll(keepingCapacity: true)
         let key = star.spokes[0].openingKey(of: slab.bytes.extracting(0..<recordByteCount))
+        var opened: OpenedRun?
         for index in 0..<Self.segmentCount {
             let start = index * recordByteCount
             var record = slab._mutatingExtracting(start..<start + recordByteCount)
-            openings.append(key?.open(&record))
+            let opening = key?.open(&record)
+            if index == 0 {
+                opened = OpenedRun(record.bytes, opening)
+            } else if opened?.append(record.bytes, opening) == false {
+                opened = nil
+            }
+        }
+        guard let opened, star.spokes[0].take(opened, by: .udp(NodeStar.endpoint(of: 0)), at: star.now) == 0 else {
+            preconditionFailure("every record opens, and they are in order")
         }
         for index in 0..<Self.segmentCount {
             let start = index * recordByteCount
-            var record = slab._mutatingExtracting(start..<start + recordByteCount)
-            guard
-                let opened = try? star.spokes[0].open(
-                    &record, opening: openings[index], by: NodeStar.carrier(0), at: star.now, actions: &actions),
-                let place = try? SuperframeSlice(parsing: record.bytes.extracting(opened.frame))
-            else { preconditionFailure("every record opens") }
+            let record = slab.bytes.extracting(start..<start + recordByteCount)
+            guard let content = OpenedRun.content(of: record),
+                let place = try? SuperframeSlice(parsing: record.extracting(content.frame))
+            else { preconditionFailure("every record holds a slice") }
             let range =
-                start + opened.frame.lowerBound + SuperframeSlice.headerByteCount..<start + opened.frame.upperBound
+                start + content.frame.lowerBound + SuperframeSlice.headerByteCount..<start + content.frame.upperBound
             let bytes = slab.bytes.extracting(range)
             let at = SegmentRun.Place(
                 source: 0, number: place.number, firstSegment: place.firstSegment, segmentCount: place.segmentCount,
@@ -137,7 +139,10 @@ final class Superframes {
 }
 
 /// The packet loop's work for a frame of 1,400 bytes, both ways.
-func superframes(_ star: NodeStar, frameCount: Int) -> [Measurement] {
+func superframes(_ identities: [Identity], frameCount: Int) -> [Measurement] {
+    let star = NodeStar(identities, usesDatagrams: true)
+    star.establish()
+    star.takeDatagramPath()
     let superframes = Superframes(star)
     func rounds(_ count: Int) -> Int { count / Superframes.segmentCount }
     let count = rounds(frameCount) * Superframes.segmentCount

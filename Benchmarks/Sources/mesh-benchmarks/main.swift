@@ -59,7 +59,7 @@ func records(_ identities: [Identity]) -> [Measurement] {
         }
         precondition(sum != 1)
     }
-    return [seal, open, header] + superframes(star, frameCount: operationCount)
+    return [seal, open, header] + superframes(identities, frameCount: operationCount)
 }
 
 func window() -> Measurement {

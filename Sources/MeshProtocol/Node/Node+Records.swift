@@ -31,6 +31,19 @@ extension Node {
         }
     }
 
+    /// Enters the records of a run in the books, all at once, when they are newer than all before, came by the path in use, and
+    /// nothing but their delivery follows from them. Allocates nothing.
+    ///
+    /// - Returns: the peer, whose frames `OpenedRun.content(of:)` shows may be delivered at once; `nil`: nothing was changed, and
+    ///   each record is to be given to `open`.
+    public mutating func take(_ run: OpenedRun, by carrier: CarrierID, at now: Instant) -> PeerIndex? {
+        guard context.released.isEmpty, let index = context.indices.owner(of: run.header.receiverIndex),
+            peers[index].take(run, by: carrier, at: now)
+        else { return nil }
+        peerDeadlines.touch(index)
+        return index
+    }
+
     private mutating func openCounted(
         _ record: inout MutableRawSpan, opening: RecordOpening?, by carrier: CarrierID, at now: Instant,
         actions: inout [NodeAction]

@@ -102,6 +102,15 @@ extension Peer {
         }
     }
 
+    /// Takes a run that came by the datagram path in use, as `Session.take` does.
+    mutating func take(_ run: OpenedRun, by carrier: CarrierID, at now: Instant) -> Bool {
+        guard case .udp = carrier, carrier == paths.current,
+            let place = sessions.place(of: run.header.receiverIndex), sessions[place].take(run, by: carrier, at: now)
+        else { return false }
+        paths.heard()
+        return true
+    }
+
     /// Keeps the books of a record that was opened: where it came from, and that its path carries something.
     mutating func note(
         _ header: RecordHeader, kind: ContentKind, isDeadEnd: Bool, byteCount: Int, place: Int, by carrier: CarrierID,

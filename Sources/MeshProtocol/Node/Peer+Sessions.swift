@@ -273,7 +273,11 @@ extension Peer {
         guard let place = sendingSession else { return nil }
         let job = sessions[place].prepare(kind, contentByteCount: contentByteCount, in: &record, at: now)
         paths.frameSent(recordByteCount: job.byteCount, at: now)
-        return PreparedRecord(job: job, mayWait: paths.liveness?.suspicion == nil)
+        return prepared(job)
+    }
+
+    private func prepared(_ job: SealJob) -> PreparedRecord {
+        PreparedRecord(job: job, mayWait: paths.liveness?.suspicion == nil)
     }
 
     /// How to cut a frame that the records of the path in use cannot carry whole.
@@ -318,7 +322,7 @@ extension Peer {
         guard let place = sendingSession else { return nil }
         let job = sessions[place].prepare(cut, slices: slices, in: &records, at: now)
         for index in slices { paths.frameSent(recordByteCount: cut.recordByteCount(index), at: now) }
-        return PreparedRecord(job: job, mayWait: paths.liveness?.suspicion == nil)
+        return prepared(job)
     }
 
     /// Handshakes of either side that are kept, completed ones included.

@@ -64,12 +64,18 @@ package struct FrameOrder: Sendable {
     /// Whether a frame may be delivered at once; otherwise it is to be held.
     package mutating func mayDeliver(generation other: UInt8, at now: Instant) -> Bool {
         let ahead = distance(other)
-        if ahead == 0 {
-            frameCount += 1
-            broughtAt = now
-        }
+        if ahead == 0 { noteDelivered(1, at: now) }
         if ahead < 0 { lateCount += 1 }
         return ahead <= 0
+    }
+
+    /// Whether frames of a generation are delivered at once, and free no others.
+    func isInOrder(_ other: UInt8) -> Bool { other == generation && ends.isEmpty }
+
+    /// So many frames were delivered that are in order.
+    mutating func noteDelivered(_ count: Int, at now: Instant) {
+        frameCount += UInt64(count)
+        broughtAt = now
     }
 
     /// Keeps a frame of a later generation.

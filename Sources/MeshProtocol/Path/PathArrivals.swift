@@ -41,6 +41,19 @@ struct PathArrivals: Sendable {
         return remotePath
     }
 
+    /// Whether the newest record came by `carrier`, and the one before that did not come by another.
+    func isInUse(_ carrier: CarrierID) -> Bool { isRemotePathLast && arrivals.last?.carrier == carrier }
+
+    /// Records with frames came that are newer than all before, by the path in use.
+    mutating func note(_ run: OpenedRun) {
+        let last = arrivals.count - 1
+        let highestCounter = run.counters.upperBound - 1
+        arrivals[last].highestCounter = highestCounter
+        arrivals[last].frameCount += UInt64(run.count)
+        arrivals[last].longFrameCount += UInt64(run.longCount)
+        remotePathCounter = highestCounter
+    }
+
     private mutating func moveToEnd(_ carrier: CarrierID, at now: Instant) {
         if !arrivals.isEmpty { twoPathsUntil = now.advanced(milliseconds: Self.twoPathsMilliseconds) }
         isRemotePathLast = false

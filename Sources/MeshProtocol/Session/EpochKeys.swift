@@ -57,8 +57,13 @@ package struct EpochKeys: Sendable {
 
     /// Whether the key of this number opens records of `epoch`. Each record asks, so that no key is handed out.
     func opens(_ epoch: UInt8, keyNumber: UInt64) -> Bool {
-        if epoch == current.epoch { return current.key.number == keyNumber }
+        if isCurrent(epoch, keyNumber: keyNumber) { return true }
         return receivingKey(for: epoch)?.number == keyNumber
+    }
+
+    /// Whether it does, and no other epoch is about to begin or over with that.
+    func isCurrent(_ epoch: UInt8, keyNumber: UInt64) -> Bool {
+        epoch == current.epoch && current.key.number == keyNumber
     }
 
     /// The initiator has the reply: it sends and receives in the new epoch from now on.

@@ -29,6 +29,22 @@ public struct ReplayWindow: Sendable {
         } else if next - counter > Self.counterCount {
             return false
         }
+        return mark(counter)
+    }
+
+    /// Marks counters, fewer than `counterCount`, as seen if all of them are newer than any seen before. Returns `false`, and
+    /// changes nothing, otherwise.
+    ///
+    /// Call it only after the records' tags were verified.
+    package mutating func insert(newer counters: Range<UInt64>) -> Bool {
+        guard let last = counters.last, counters.lowerBound >= next else { return false }
+        advance(to: last)
+        for counter in counters { _ = mark(counter) }
+        return true
+    }
+
+    /// Returns `false` when it was marked before.
+    private mutating func mark(_ counter: UInt64) -> Bool {
         let index = Int((counter >> 6) % Self.wordCount)
         let bit: UInt64 = 1 << (counter & 63)
         guard words[index] & bit == 0 else { return false }

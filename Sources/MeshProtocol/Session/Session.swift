@@ -37,20 +37,20 @@ public struct Session: Sendable {
     public let establishedAt: Instant
 
     let remoteIdentity: PublicIdentity
-    private let identity: Identity
+    let identity: Identity
     private let heartbeatMilliseconds: UInt64
-    private var keys: EpochKeys
-    private var sendCounter: UInt64 = 0
-    private var replay = ReplayWindow()
-    private var stream = ControlStream()
-    private var rotation: KeyRotation
-    private var pings: [(identifier: UInt64, sentAt: Instant)] = []
-    private var roundTrip = RoundTripEstimator()
+    var keys: EpochKeys
+    var sendCounter: UInt64 = 0
+    var replay = ReplayWindow()
+    var stream = ControlStream()
+    var rotation: KeyRotation
+    var pings: [(identifier: UInt64, sentAt: Instant)] = []
+    var roundTrip = RoundTripEstimator()
     /// The peer's addresses, when it named others than in its parameters.
     var remoteCandidates: [Candidate]?
     /// The path generation that this node's frames are in.
     private(set) var pathGeneration: UInt8 = 0
-    private var generationFrameCount: UInt64 = 0
+    var generationFrameCount: UInt64 = 0
     var slicedFrameCount: UInt32 = 0
     var superframeCount: UInt8 = 0
     /// Puts the peer's frames in order while it changes its path.
@@ -60,13 +60,13 @@ public struct Session: Sendable {
     /// What came by which path.
     var arrivals = PathArrivals()
     /// Longest smoothed round trip so far, by any path; `nil` before the first answered ping.
-    private(set) var longestRoundTripNanoseconds: UInt64?
-    private var unansweredSince: Instant?
-    private var liveness = Liveness.alive
+    var longestRoundTripNanoseconds: UInt64?
+    var unansweredSince: Instant?
+    var liveness = Liveness.alive
     /// Set by a valid record; ESTABLISHED sets it for the initiator.
-    private(set) var isConfirmed: Bool
+    var isConfirmed: Bool
     /// When the last valid record came, or the handshake ended.
-    public private(set) var lastReceivedAt: Instant
+    public internal(set) var lastReceivedAt: Instant
     /// RESET and NO_SESSION are obeyed once per session.
     var lossReportedAt: Instant?
     var lossWasObeyed = false
@@ -74,7 +74,7 @@ public struct Session: Sendable {
     /// it for ever.
     var isReplaced = false
 
-    private enum Liveness: Sendable, Equatable {
+    enum Liveness: Sendable, Equatable {
         case alive
         case asking(since: Instant, resendAt: Instant)
         case unresponsive
@@ -112,77 +112,6 @@ public struct Session: Sendable {
     /// Whether the peer has not answered for too long.
     public var isUnresponsive: Bool { liveness == .unresponsive }
 
-    // MARK: - Records
-
-    /// Offset of the content behind header and kind byte.
-    public static let contentOffset = RecordHeader.byteCount + 1
-    /// Bytes that a record adds to a frame.
-    public static let frameOverheadByteCount = contentOffset + SuiteSizes.tagByteCount
-    /// The longest Ethernet frame whose record fits an item, in bytes.
-    public static let frameByteCountMax = CarrierItem.payloadByteCountMax - frameOverheadByteCount
-
-    /// Seals in place: `contentByteCount` bytes lie at `contentOffset` of `record`, with room for the tag behind.
-    ///
-    /// - Returns: the record's byte count. Allocates nothing.
-    public mutating func seal(
-        _ kind: ContentKind, contentByteCount: Int, in record: inout MutableRawSpan, at now: Instant
-    ) -> Int {
-        let job = prepare(kind, contentByteCount: contentByteCount, in: &record, at: now)
-        job.seal(&record)
-        return job.byteCount
-    }
-
-    /// All of `seal` but the sealing itself. Allocates nothing.
-    mutating func prepare(
-        _ kind: ContentKind, contentByteCount: Int, in record: inout MutableRawSpan, at now: Instant
-    ) -> SealJob {
-        let counter = sendCounter
-        writeHeader(kind, to: &record)
-        if unansweredSince == nil, Self.asksForAnswer(kind) { unansweredSince = now }
-        return SealJob(
-            key: keys.sendKey, headerByteCount: RecordHeader.byteCount, contentByteCount: contentByteCount + 1,
-            nonceLow: counter)
-    }
-
-    /// Prepares the records of a superframe's `slices`, which lie back to back in `records`: writes all but headers and payload
-    /// of each. Returns the job of the first; the others' nonces follow on. Allocates nothing.
-    mutating func prepare(
-        _ cut: SuperframeCut, slices: Range<Int>, in records: inout MutableRawSpan, at now: Instant
-    ) -> SealJob {
-        let first = sendCounter
-        var offset = 0
-        for index in slices {
-            let byteCount = cut.recordByteCount(index)
-            var record = records._mutatingExtracting(offset..<offset + byteCount)
-            writeHeader(.superframeSlice, to: &record)
-            cut.header(index).writeHeader(to: &record, at: Self.contentOffset)
-            offset += byteCount
-        }
-        if unansweredSince == nil { unansweredSince = now }
-        return SealJob(
-            key: keys.sendKey, headerByteCount: RecordHeader.byteCount,
-            contentByteCount: cut.recordByteCount(slices.lowerBound) - RecordHeader.overheadByteCount, nonceLow: first)
-    }
-
-    /// Writes header and kind byte of the next record, and counts it.
-    private mutating func writeHeader(_ kind: ContentKind, to record: inout MutableRawSpan) {
-        let header = RecordHeader(
-            epoch: keys.sendEpoch, pathGeneration: pathGeneration, receiverIndex: remoteIndex, counter: sendCounter)
-        header.write(to: &record)
-        record.storeBytes(of: kind.rawValue, toByteOffset: RecordHeader.byteCount, as: UInt8.self)
-        sendCounter += 1
-        if kind.isFrame { generationFrameCount += 1 }
-    }
-
-    /// An answer asks for none; if it did, two idle nodes would ping each other for ever. A path's own records say
-    /// nothing about the session.
-    private static func asksForAnswer(_ kind: ContentKind) -> Bool {
-        switch kind {
-        case .frame, .frameSlice, .superframeSlice, .streamSegment, .ping: true
-        case .pong, .streamAcknowledgement, .pathEnd, .pathChallenge, .pathAnswer, .poll, .pollAnswer: false
-        }
-    }
-
     /// Ends the path generation of this node's frames. Returns what the peer has to know of it.
     mutating func endGeneration(isOldPathDead: Bool) -> PathEnd {
         defer {
@@ -202,183 +131,6 @@ public struct Session: Sendable {
     var isAsking: Bool { if case .asking = liveness { true } else { false } }
     /// Another path is tried: the peer has as long again to answer.
     mutating func askAgain(at now: Instant) { liveness = .asking(since: now, resendAt: now) }
-
-    /// What opens a record with `header` without this session; `nil` when there is no key for it.
-    func openingKey(of header: RecordHeader) -> OpeningKey? {
-        guard header.lane == 0 else { return nil }
-        return keys.receivingKey(for: header.epoch).map { OpeningKey(key: $0) }
-    }
-
-    /// Opens in place, unless `opening` says what that gave. Throws `RecordRefusal`.
-    ///
-    /// - Returns: the content's kind, and its place behind the kind byte. Allocates nothing.
-    public mutating func open(
-        _ record: inout MutableRawSpan, opening: RecordOpening? = nil, header: RecordHeader, at now: Instant,
-        rotated: inout Bool
-    ) throws(RecordRefusal) -> (kind: ContentKind, content: Range<Int>) {
-        guard header.lane == 0 else { throw .unknownLane }
-        // The epoch's number may have come round again since the key was looked up: what another key left is void.
-        guard let opening = opening ?? openingKey(of: header)?.open(&record),
-            keys.opens(header.epoch, keyNumber: opening.keyNumber)
-        else { throw .unknownEpoch }
-        guard let byteCount = opening.contentByteCount else { throw .badTag }
-        guard replay.insert(header.counter) else { throw .replayed }
-        rotated = keys.received(in: header.epoch, at: now)
-        if rotated { rotation.responderMovedOn(at: now) }
-        lastReceivedAt = now
-        unansweredSince = nil
-        liveness = .alive
-        isConfirmed = true
-        lossReportedAt = nil
-        guard let kind = ContentKind(rawValue: record.bigEndian(at: RecordHeader.byteCount, as: UInt8.self)) else {
-            throw .unknownContent
-        }
-        return (kind, Self.contentOffset..<RecordHeader.byteCount + byteCount)
-    }
-
-    /// A record with `content` behind the kind byte.
-    mutating func sealed(_ kind: ContentKind, _ content: [UInt8], at now: Instant) -> [UInt8] {
-        var record = [UInt8](repeating: 0, count: Self.frameOverheadByteCount + content.count)
-        record.replaceSubrange(Self.contentOffset..<Self.contentOffset + content.count, with: content)
-        var bytes = record.mutableSpan
-        var span = bytes.mutableRawBytes
-        _ = seal(kind, contentByteCount: content.count, in: &span, at: now)
-        return record
-    }
-
-    // MARK: - Control
-
-    /// Handles content that is not a frame. Throws `RecordRefusal.malformedContent`.
-    mutating func received(
-        _ kind: ContentKind, _ content: RawSpan, at now: Instant, entropy: inout EntropySource,
-        actions: inout [SessionAction]
-    ) throws(RecordRefusal) {
-        do throws(WireError) {
-            switch kind {
-            case .frame, .frameSlice, .superframeSlice, .pathEnd, .pathChallenge, .pathAnswer, .poll, .pollAnswer:
-                return
-            case .ping:
-                let probe = try Probe(parsing: content)
-                actions.append(.send(sealed(.pong, probe.bytes, at: now)))
-            case .pong: receivedPong(try Probe(parsing: content), at: now, actions: &actions)
-            case .streamAcknowledgement:
-                guard stream.received(try StreamAcknowledgement(parsing: content), at: now) else {
-                    throw .invalidField(.count)
-                }
-                sendStream(at: now, actions: &actions)
-            case .streamSegment:
-                try receivedSegment(try StreamSegment(parsing: content), at: now, entropy: &entropy, actions: &actions)
-            }
-        } catch { throw .malformedContent }
-    }
-
-    private mutating func receivedPong(_ probe: Probe, at now: Instant, actions: inout [SessionAction]) {
-        guard let index = pings.firstIndex(where: { $0.identifier == probe.identifier }) else { return }
-        let elapsed = now.nanoseconds(since: pings[index].sentAt)
-        pings.remove(at: index)
-        roundTrip.sample(nanoseconds: elapsed)
-        longestRoundTripNanoseconds = max(longestRoundTripNanoseconds ?? 0, roundTrip.smoothedNanoseconds ?? 0)
-        actions.append(.pong(identifier: probe.identifier, roundTripNanoseconds: elapsed))
-    }
-
-    private mutating func receivedSegment(
-        _ segment: StreamSegment, at now: Instant, entropy: inout EntropySource, actions: inout [SessionAction]
-    ) throws(WireError) {
-        var messages: [StreamMessage] = []
-        let acknowledgement: StreamAcknowledgement?
-        do throws(WireError) { acknowledgement = try stream.received(segment, messages: &messages) } catch {
-            actions.append(.ended(.controlStreamBroken))
-            return
-        }
-        if let acknowledgement {
-            actions.append(.send(sealed(.streamAcknowledgement, acknowledgement.bytes, at: now)))
-        }
-        for message in messages {
-            received(message, at: now, entropy: &entropy, actions: &actions)
-            if case .ended = actions.last { return }
-        }
-    }
-
-    private mutating func received(
-        _ message: StreamMessage, at now: Instant, entropy: inout EntropySource, actions: inout [SessionAction]
-    ) {
-        switch message {
-        case .rekeyRequest(let request):
-            guard !keys.hasUnusedNext,
-                let work = rotation.received(
-                    request, sendEpoch: keys.sendEpoch, identity: identity, remoteIdentity: remoteIdentity,
-                    entropy: &entropy)
-            else { return actions.append(.ended(.controlStreamBroken)) }
-            actions.append(.work(work))
-        case .rekeyReply(let reply):
-            guard let work = rotation.received(reply, remoteIdentity: remoteIdentity) else {
-                return actions.append(.ended(.controlStreamBroken))
-            }
-            actions.append(.work(work))
-        case .close: actions.append(.ended(.closedByPeer))
-        case .candidates(let list): actions.append(.candidates(list))
-        case .openConnections: actions.append(.openConnections)
-        case .punch(let request): actions.append(.punch(request))
-        case .unknown: break
-        }
-    }
-
-    /// Takes the result of work that this session asked for.
-    mutating func performed(_ result: WorkResult, at now: Instant, actions: inout [SessionAction]) {
-        do throws(CryptoError) {
-            switch result {
-            case .rekeyRequest(let made):
-                rotation.made(made, at: now)
-                send(.rekeyRequest(made.request), at: now, actions: &actions)
-            case .rekeyReply(let made):
-                try keys.prepare(made.secrets)
-                rotation.answered(made.secrets.chain)
-                send(.rekeyReply(made.reply), at: now, actions: &actions)
-            case .rekeyed(let secrets):
-                try keys.advance(to: secrets, at: now)
-                rotation.finished(secrets.chain, at: now)
-                actions.append(.rotated(epoch: keys.sendEpoch))
-                // The responder sends in the new epoch only after it received in it: give it a record at once.
-                actions.append(.send(sealed(.ping, Probe(identifier: notePing(0, at: now)).bytes, at: now)))
-            case .failed(let failure): actions.append(.ended(.rotationRefused(failure)))
-            case .hello, .challenge, .response, .established, .relayProof, .admitted: break
-            }
-        } catch {
-            actions.append(.ended(.rotationRefused(.refused(error, step: .rekey))))
-        }
-    }
-
-    mutating func send(_ message: StreamMessage, at now: Instant, actions: inout [SessionAction]) {
-        guard stream.send(message) else { return actions.append(.ended(.controlStreamBroken)) }
-        sendStream(at: now, actions: &actions)
-    }
-
-    private mutating func sendStream(at now: Instant, actions: inout [SessionAction]) {
-        for segment in stream.segmentsToSend(at: now) {
-            actions.append(.send(sealed(.streamSegment, segment.bytes, at: now)))
-        }
-    }
-
-    /// Sends a ping; its answer comes as `.pong` with the same identifier.
-    mutating func ping(_ identifier: UInt64, at now: Instant, actions: inout [SessionAction]) {
-        actions.append(.send(sealed(.ping, Probe(identifier: notePing(identifier, at: now)).bytes, at: now)))
-    }
-
-    /// A ping to be sent by a path of the caller's choice.
-    mutating func sealedPing(_ identifier: UInt64, at now: Instant) -> [UInt8] {
-        sealed(.ping, Probe(identifier: notePing(identifier, at: now)).bytes, at: now)
-    }
-
-    private mutating func notePing(_ identifier: UInt64, at now: Instant) -> UInt64 {
-        if pings.count >= Self.pingsMax { pings.removeFirst() }
-        pings.append((identifier, now))
-        return identifier
-    }
-
-    /// Tells the peer that this node ends the session.
-    mutating func close(at now: Instant, actions: inout [SessionAction]) {
-        send(.close(.shutdown), at: now, actions: &actions)
-    }
 
     // MARK: - Time
 

@@ -106,6 +106,18 @@ final class World {
         return world
     }
 
+    /// Two nodes on a direct path; node 0 has the lower ID and closes the channel.
+    static func direct() throws -> World {
+        let world = World.byRelay(usesDatagrams: true)
+        world.run(milliseconds: 500)
+        for node in 0...1 { try #require(world.nodes[node].carrier(of: 0) == .udp(World.endpoint(of: 1 - node))) }
+        // Each sees the other's path.
+        for node in 0...1 { world.sendFrame(from: node, to: 1 - node) }
+        world.run(milliseconds: 100)
+        world.frames = [[], []]
+        return world
+    }
+
     // MARK: - What nodes ask for
 
     var nowSeconds: UInt64 {

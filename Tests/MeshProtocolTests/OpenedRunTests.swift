@@ -1,0 +1,218 @@
+import MeshBase
+import MeshCrypto
+import MeshProtocol
+import MeshWire
+import Testing
+
+/// Records that a node takes together, after they were opened without it.
+@Suite struct OpenedRunTests {
+    private static let carrier = CarrierID.udp(World.endpoint(of: 0))
+
+    /// `count` records with frames from node 0, one with each number.
+    private static func records(_ world: World, _ count: UInt8) -> [[UInt8]] {
+        for number in 0..<count { world.sendFrame(from: 0, to: 1, number: number) }
+        defer { world.wire.removeAll() }
+        return world.wire.map(\.bytes)
+    }
+
+    private static func opening(_ node: inout Node, _ record: inout [UInt8]) -> RecordOpening? {
+        guard let key = node.openingKey(of: record.span.rawBytes) else { return nil }
+        var bytes = record.mutableSpan
+        var span = bytes.mutableRawBytes
+        return key.open(&span)
+    }
+
+    /// Opens all without the node. Returns the run that they make, and what opening each gave.
+    private static func run(
+        _ node: inout Node, _ records: inout [[UInt8]]
+    ) -> (run: OpenedRun?, openings: [RecordOpening?]) {
+        var openings: [RecordOpening?] = []
+        var run: OpenedRun?
+        for place in records.indices {
+            let opening = opening(&node, &records[place])
+            openings.append(opening)
+            let record = records[place]
+            if place == 0 {
+                run = OpenedRun(record.span.rawBytes, opening)
+            } else if run?.append(record.span.rawBytes, opening) == false {
+                run = nil
+            }
+        }
+        return (run, openings)
+    }
+
+    private static func open(
+        _ node: inout Node, _ record: inout [UInt8], _ opening: RecordOpening?, by carrier: CarrierID = carrier,
+        at now: Instant
+    ) throws(RecordRefusal) -> [UInt8]? {
+        var actions: [NodeAction] = []
+        var bytes = record.mutableSpan
+        var span = bytes.mutableRawBytes
+        guard let opened = try node.open(&span, opening: opening, by: carrier, at: now, actions: &actions) else {
+            return nil
+        }
+        return span.bytes.copy(opened.frame)
+    }
+
+    private static func refusal(_ node: inout Node, _ record: [UInt8], at now: Instant) -> RecordRefusal? {
+        var record = record
+        do throws(RecordRefusal) { _ = try open(&node, &record, nil, at: now) } catch { return error }
+        return nil
+    }
+
+    /// What two nodes send within 60 s from now on, after one more frame, both ways.
+    private static func future(of world: World, _ receiver: Node) -> [[UInt8]] {
+        let before = (nodes: world.nodes, now: world.now, sent: world.sent)
+        defer { (world.nodes, world.now, world.sent) = before }
+        world.nodes[1] = receiver
+        world.sent = []
+        world.sendFrame(from: 0, to: 1)
+        world.run(milliseconds: 60_000)
+        return world.sent.map(\.bytes)
+    }
+
+    // MARK: - As one by one
+
+    @Test(arguments: [1, 2, 44, 200] as [UInt8]) func aRunLeavesTheBooksAsItsRecordsDoOneByOne(count: UInt8) throws {
+        let world = try World.direct()
+        // Node 1 waits for an answer.
+        world.sendFrame(from: 1, to: 0)
+        world.wire.removeAll()
+        var opened = Self.records(world, count)
+        let sealed = opened
+        var (together, single) = (world.nodes[1], world.nodes[1])
+        let (run, openings) = Self.run(&together, &opened)
+        let peer = together.take(try #require(run), by: Self.carrier, at: world.now)
+        #expect(peer == 0)
+        for (place, record) in opened.enumerated() {
+            let found = OpenedRun.content(of: record.span.rawBytes)
+            let content = try #require(found)
+            var copy = record
+            let frame = try Self.open(&single, &copy, openings[place], at: world.now)
+            #expect(content.kind == .frame && Array(record[content.frame]) == frame && frame?.first == UInt8(place))
+        }
+        // Polls and their answers tell what each path brought, and all records how far counters are.
+        #expect(together.deadline == single.deadline)
+        let future = Self.future(of: world, together)
+        #expect(future == Self.future(of: world, single))
+        // The frame, a poll of its path and the answer, and pings.
+        #expect(future.count > 6)
+        for record in sealed {
+            let refusals = [
+                Self.refusal(&together, record, at: world.now), Self.refusal(&single, record, at: world.now),
+            ]
+            #expect(refusals == [.duplicate, .duplicate], "both saw two paths in use a moment ago")
+        }
+    }
+
+    // MARK: - Not a run
+
+    @Test func whatWasNotOpenedOrDoesNotFollowMakesNoRun() throws {
+        let world = try World.direct()
+        let records = Self.records(world, 5)
+        func isRun(_ places: [Int], _ change: (inout [[UInt8]]) -> Void = { _ in }) -> Bool {
+            var chosen = places.map { records[$0] }
+            change(&chosen)
+            var node = world.nodes[1]
+            return Self.run(&node, &chosen).run != nil
+        }
+        #expect(isRun([0, 1, 2, 3, 4]) && isRun([3, 4]) && isRun([2]))
+        #expect(!isRun([0, 2]) && !isRun([1, 0]) && !isRun([1, 1]) && !isRun([0, 1, 3]))
+        // An altered tag, generation, epoch, lane and session; and a stump.
+        for place in [records[0].count - 1, 2, 1, 3, 7] {
+            #expect(!isRun([0, 1]) { $0[1][place] ^= 1 } && !isRun([0, 1]) { $0[0][place] ^= 1 })
+        }
+        for count in 0..<RecordHeader.recordByteCountMin {
+            #expect(!isRun([0, 1]) { $0[1].removeLast($0[1].count - count) })
+        }
+    }
+
+    @Test func contentThatIsNoWholeFrameMakesNoRun() throws {
+        let world = try World.direct()
+        world.drive(0) { _ = $0.ping(0, identifier: 7, at: world.now, actions: &$1) }
+        var records = world.wire.map(\.bytes)
+        try #require(!records.isEmpty && records.allSatisfy { $0[0] == MessageKind.record.rawValue })
+        let run = Self.run(&world.nodes[1], &records).run
+        #expect(run == nil)
+    }
+
+    // MARK: - Not taken
+
+    /// What becomes of a run of three when `change` happened to node 1 first.
+    private static func isTaken(
+        by carrier: CarrierID = carrier, _ change: (World, inout [[UInt8]]) throws -> Void
+    ) throws -> Bool {
+        let world = try World.direct()
+        var records = records(world, 5)
+        var first = Array(records[..<3])
+        let run = try #require(Self.run(&world.nodes[1], &first).run)
+        try change(world, &records)
+        let peer = world.nodes[1].take(run, by: carrier, at: world.now)
+        return peer != nil
+    }
+
+    @Test func aRunInOrderIsTaken() throws { #expect(try Self.isTaken { _, _ in }) }
+
+    @Test func aRunByAnotherPathThanTheOneInUseIsNotTaken() throws {
+        #expect(try !Self.isTaken(by: .relay(0, channel: 1)) { _, _ in })
+        #expect(try !Self.isTaken(by: .udp(World.endpoint(of: 3))) { _, _ in })
+    }
+
+    @Test func aRunAfterARecordByAnotherPathIsNotTaken() throws {
+        #expect(
+            try !Self.isTaken { world, records in
+                _ = try Self.open(
+                    &world.nodes[1], &records[3], nil, by: .udp(World.endpoint(of: 3)), at: world.now)
+            })
+    }
+
+    @Test func aRunOfWhichARecordIsNotNewerThanAllBeforeIsNotTaken() throws {
+        for place in [0, 2, 4] {
+            #expect(
+                try !Self.isTaken { world, records in
+                    _ = try Self.open(&world.nodes[1], &records[place], nil, at: world.now)
+                })
+        }
+    }
+
+    @Test func aRunWhoseSessionEndedIsNotTaken() throws {
+        #expect(
+            try !Self.isTaken { world, _ in
+                world.drive(0) { $0.shutDown(at: world.now, actions: &$1) }
+                world.deliverAll()
+            })
+    }
+
+    @Test func aRunOfAnEpochThatIsOverIsNotTakenTogether() throws {
+        let world = World.byRelay(rotationSeconds: 60, usesDatagrams: true)
+        world.run(milliseconds: 500)
+        var records = Self.records(world, 3)
+        let (run, openings) = Self.run(&world.nodes[1], &records)
+        world.run(milliseconds: 61_000)
+        #expect(world.framesPass())
+        let peer = world.nodes[1].take(try #require(run), by: Self.carrier, at: world.now)
+        #expect(peer == nil)
+        // One by one they still count.
+        for place in records.indices {
+            let frame = try Self.open(&world.nodes[1], &records[place], openings[place], at: world.now)
+            #expect(frame?.first == UInt8(place))
+        }
+    }
+
+    @Test func aRunThatIsNotTakenChangesNothing() throws {
+        let world = try World.direct()
+        var records = Self.records(world, 4)
+        let (run, openings) = Self.run(&world.nodes[1], &records)
+        var newest = Self.records(world, 1)[0]
+        _ = try Self.open(&world.nodes[1], &newest, nil, at: world.now)
+        let untouched = world.nodes[1]
+        let peer = world.nodes[1].take(try #require(run), by: Self.carrier, at: world.now)
+        #expect(peer == nil)
+        let future = Self.future(of: world, world.nodes[1])
+        #expect(future == Self.future(of: world, untouched))
+        for place in records.indices {
+            let frame = try Self.open(&world.nodes[1], &records[place], openings[place], at: world.now)
+            #expect(frame?.first == UInt8(place))
+        }
+    }
+}
