@@ -122,8 +122,7 @@ public final class SegmentBatch: @unchecked Sendable {
     /// `nil` for none. Sends what waits when there is no room. Returns what `body` did.
     @discardableResult
     public func append(byteCountMax: Int, _ body: (inout MutableRawSpan) -> Int?) -> Int? {
-        guard byteCountMax <= Self.messageByteCountMax else { return nil }
-        if usedByteCount + byteCountMax > Self.byteCountMax { flush() }
+        guard makeRoom(for: 1, byteCount: byteCountMax) == 1 else { return nil }
         // SAFETY: `byteCountMax` bytes from the used ones on lie in the slab; the span is used in `body` only.
         var span = unsafe MutableRawSpan(
             _unsafeBytes: UnsafeMutableRawBufferPointer(start: slab + usedByteCount, count: byteCountMax))
@@ -132,43 +131,44 @@ public final class SegmentBatch: @unchecked Sendable {
         return byteCount
     }
 
-    /// How many of `count` datagrams of `byteCount` bytes, 1 or more, can be appended together now. Sends what waits when there is
-    /// no room for all; that may end segmentation, and with it the room for many.
-    public func runCount(of count: Int, byteCount: Int) -> Int {
-        if fits(count, byteCount: byteCount) { return count }
-        flush()
-        if fits(count, byteCount: byteCount) { return count }
-        return max(1, min(count, usesSegmentation ? Self.byteCountMax / byteCount : Self.messagesMax))
-    }
-
-    private func fits(_ count: Int, byteCount: Int) -> Bool {
-        // One that goes on with a message before, and one that is not full.
-        let perMessage = min(Self.segmentsMax, max(1, Self.messageByteCountMax / byteCount))
-        let messageCountMax = usesSegmentation ? count / perMessage + 2 : count
-        return byteCount <= Self.messageByteCountMax && count * byteCount <= Self.byteCountMax - usedByteCount
-            && messageCountMax <= Self.messagesMax - messageCount
-    }
-
-    /// Lets `body` write `count` datagrams to the destination, back to back, each of `byteCount` bytes but the last, which has
-    /// `lastByteCount`, no more; it returns whether it did.
+    /// Lets `body` write the first of `count` datagrams to the destination, back to back: as many as there is room for after
+    /// what waits was sent if need be, which is all of them nearly always. It is told how many, and returns whether it did.
     ///
-    /// - Parameter count: 1 or more, as `runCount` said: nothing is sent here.
-    /// - Returns: where the first begins in the batch's memory; `nil` when there is none, or the batch cannot hold them.
+    /// - Parameters:
+    ///   - count: 1 or more.
+    ///   - byteCount: Of each datagram but the last of all, which has `lastByteCount`, no more.
+    /// - Returns: where the first begins in the batch's memory, and how many there are; `nil` when there are none.
     public func append(
-        count: Int, byteCount: Int, lastByteCount: Int, _ body: (inout MutableRawSpan) -> Bool
-    ) -> Int? {
-        guard fits(count, byteCount: byteCount) else { return nil }
+        upTo count: Int, byteCount: Int, lastByteCount: Int, _ body: (Int, inout MutableRawSpan) -> Bool
+    ) -> (offset: Int, count: Int)? {
+        let added = makeRoom(for: count, byteCount: byteCount)
+        guard added > 0 else { return nil }
         let start = usedByteCount
-        // SAFETY: the bytes from the used ones on lie in the slab (`fits`); the span is used in `body` only.
+        let endByteCount = added == count ? lastByteCount : byteCount
+        // SAFETY: the bytes from the used ones on lie in the slab (`makeRoom`); the span is used in `body` only.
         var span = unsafe MutableRawSpan(
             _unsafeBytes: UnsafeMutableRawBufferPointer(
-                start: slab + start, count: (count - 1) * byteCount + lastByteCount))
-        guard body(&span) else { return nil }
-        for _ in 1..<count { add(byteCount) }
-        add(lastByteCount)
-        return start
+                start: slab + start, count: (added - 1) * byteCount + endByteCount))
+        guard body(added, &span) else { return nil }
+        for _ in 1..<added { add(byteCount) }
+        add(endByteCount)
+        return (start, added)
     }
 
+    /// Sends what waits when there is no room for `count` datagrams of `byteCount` bytes. Returns how many of them there is room
+    /// for; none when they are longer than a message. Sending may end segmentation, and with it the room for many.
+    private func makeRoom(for count: Int, byteCount: Int) -> Int {
+        guard byteCount > 0, byteCount <= Self.messageByteCountMax else { return 0 }
+        if room(byteCount: byteCount) < count { flush() }
+        return min(count, room(byteCount: byteCount))
+    }
+
+    private func room(byteCount: Int) -> Int {
+        let perMessage = usesSegmentation ? min(Self.segmentsMax, Self.messageByteCountMax / byteCount) : 1
+        return min((Self.byteCountMax - usedByteCount) / byteCount, (Self.messagesMax - messageCount) * perMessage)
+    }
+
+    /// The datagram behind the used bytes, for which there is room (`makeRoom`), has `byteCount` bytes.
     private func add(_ byteCount: Int) {
         latestOffset = usedByteCount
         let last = messageCount - 1
@@ -184,10 +184,6 @@ public final class SegmentBatch: @unchecked Sendable {
             usedByteCount += byteCount
             return
         }
-        if messageCount == Self.messagesMax {
-            moveToFront(byteCount)
-            latestOffset = 0
-        }
         var entry = destinationEntry
         entry.offset = UInt32(usedByteCount)
         entry.byte_count = UInt32(byteCount)
@@ -198,14 +194,6 @@ public final class SegmentBatch: @unchecked Sendable {
         messageCount += 1
         usedByteCount += byteCount
         isOpen = usesSegmentation
-    }
-
-    /// Sends what waits, but not the datagram of `byteCount` bytes that was just written: it is moved to the slab's front.
-    private func moveToFront(_ byteCount: Int) {
-        let start = usedByteCount
-        flush()
-        // SAFETY: both places lie in the slab; they may overlap.
-        unsafe slab.update(from: slab + start, count: byteCount)
     }
 
     /// Hands everything to the kernel. What it does not take is lost, and counted.

@@ -105,7 +105,7 @@ extension NodeDaemon {
             case connection(UInt64, channel: UInt32)
         }
         let way: Way
-        /// Where copies of them go while the path is in doubt.
+        /// Where copies of them go while the path is in doubt: by a connection.
         let second: CarrierID?
 
         var isDatagram: Bool { if case .datagrams = way { true } else { false } }
@@ -163,7 +163,6 @@ extension NodeDaemon {
                     unsafe turn.seals.append(
                         waiting, at: turn.segments.latestOffset, contentOffset: offset, head, body)
                 }
-                if second != nil { setDestination(endpoint, of: turn.segments) }
                 return added != nil
             }
             return sendScratch(byteCountMax: byteCountMax) { node, record in

@@ -21,80 +21,114 @@ extension NodeDaemon {
         _ frame: RawSpan, _ local: LocalFrame, _ segmentsPerRecord: Int, to peer: PeerIndex, at now: Instant
     ) {
         guard let route = route(to: peer, at: now), let number = node.nextSuperframeNumber(of: peer) else { return }
-        let headers = frame.extracting(0..<local.headers.byteCount)
-        let payload = frame.extracting(local.payload(of: frame, first: 0, count: local.segmentCount))
-        let cut = SuperframeCut(
-            number: number, headerByteCount: headers.byteCount, payloadByteCount: payload.byteCount,
-            segmentByteCount: local.segmentByteCount, segmentCount: local.segmentCount,
-            segmentsPerRecord: segmentsPerRecord)
+        let superframe = SlicedSuperframe(frame, local, number: number, segmentsPerRecord: segmentsPerRecord)
         var first = 0
-        while first < cut.count {
-            let runCount = runCount(of: cut, from: first, by: route)
-            let slices = first..<first + (runCount ?? 1)
-            let isSealed =
-                runCount != nil
-                ? appendRun(slices, of: cut, headers, payload, to: peer, by: route, at: now)
-                : sendRecord(
-                    headers, payload.extracting(cut.payload(first)), at: Session.superframeHeadersOffset, to: peer,
-                    by: route, at: now
-                ) { node, record in node.prepareSuperframe(cut, slices: slices, to: peer, in: &record, at: now) }
-            guard isSealed else { return lose("no_session", peer) }
-            first = slices.upperBound
+        while first < superframe.cut.count {
+            guard let sentCount = sendSlices(from: first, of: superframe, to: peer, by: route, at: now) else {
+                return lose("no_session", peer)
+            }
+            first += sentCount
         }
         peers[peer].sentFrame(byteCount: frame.byteCount)
     }
 
-    /// How many records from the slice at `first` on are made at once: several where they lie together, as a packet loop's
-    /// datagrams do; `nil` elsewhere.
-    private func runCount(of cut: SuperframeCut, from first: Int, by route: Route) -> Int? {
-        guard case .datagrams(_, isRefused: false) = route.way, let turn else { return nil }
-        return turn.segments.runCount(of: cut.count - first, byteCount: cut.recordByteCount(first))
+    /// Sends the slice at `first`, and those behind it that are made with it: several where they lie together, as a packet loop's
+    /// datagrams do. Returns how many; `nil`: there is no session.
+    private func sendSlices(
+        from first: Int, of superframe: borrowing SlicedSuperframe, to peer: PeerIndex, by route: Route, at now: Instant
+    ) -> Int? {
+        if case .datagrams(_, isRefused: false) = route.way, let turn {
+            return appendSlices(from: first, of: superframe, turn, to: peer, by: route, at: now)
+        }
+        let cut = superframe.cut
+        let isSealed = sendRecord(
+            superframe.headers, superframe.payload(first), at: Session.superframeHeadersOffset, to: peer, by: route,
+            at: now
+        ) { node, record in node.prepareSuperframe(cut, slices: first..<first + 1, to: peer, in: &record, at: now) }
+        return isSealed ? 1 : nil
     }
 
-    /// Adds the datagrams of `slices` to the turn's. Returns whether there was a session.
-    private func appendRun(
-        _ slices: Range<Int>, of cut: SuperframeCut, _ headers: RawSpan, _ payload: RawSpan, to peer: PeerIndex,
+    private func appendSlices(
+        from first: Int, of superframe: borrowing SlicedSuperframe, _ turn: LoopTurn, to peer: PeerIndex,
         by route: Route, at now: Instant
-    ) -> Bool {
-        guard let turn, let last = slices.last else { return true }
-        let part = payload.extracting(cut.payload(slices.lowerBound).lowerBound..<cut.payload(last).upperBound)
+    ) -> Int? {
+        let cut = superframe.cut
         var waiting: PreparedRecord?
-        let offset = turn.segments.append(
-            count: slices.count, byteCount: cut.recordByteCount(slices.lowerBound),
-            lastByteCount: cut.recordByteCount(last)
-        ) { records in
-            guard
-                let prepared = node.prepareSuperframe(cut, slices: slices, to: peer, in: &records, at: now)
-            else { return false }
+        let added = turn.segments.append(
+            upTo: cut.count - first, byteCount: cut.recordByteCount(first),
+            lastByteCount: cut.recordByteCount(cut.count - 1)
+        ) { count, records in
+            let slices = first..<first + count
+            guard let prepared = node.prepareSuperframe(cut, slices: slices, to: peer, in: &records, at: now) else {
+                return false
+            }
             if turn.sealsLater, prepared.mayWait, route.second == nil {
                 waiting = prepared
-            } else {
-                seal(slices, of: cut, prepared, headers, payload, in: &records, to: peer, by: route, at: now)
+                return true
             }
+            superframe.store(slices, in: &records)
+            seal(slices, of: cut, prepared, in: &records, to: peer, by: route, at: now)
             return true
         }
-        guard let offset else { return false }
+        guard let added else { return nil }
         if let waiting {
             // SAFETY: both lie in the turn's `TapInput` (`sealsLater`), which is filled again after the turn.
             unsafe turn.seals.append(
-                waiting.job, at: offset, contentOffset: Session.superframeHeadersOffset, headers, part,
-                bodyByteCount: cut.slicePayloadByteCount)
+                waiting.job, at: added.offset, contentOffset: Session.superframeHeadersOffset, superframe.headers,
+                superframe.payload(first..<first + added.count), bodyByteCount: cut.slicePayloadByteCount)
         }
-        return true
+        return added.count
     }
 
-    /// Completes records of a superframe at once, and sends copies of them where the path is in doubt.
+    /// Seals records of a superframe at once, and sends copies of them where the path is in doubt.
     private func seal(
-        _ slices: Range<Int>, of cut: SuperframeCut, _ prepared: PreparedRecord, _ headers: RawSpan, _ payload: RawSpan,
-        in records: inout MutableRawSpan, to peer: PeerIndex, by route: Route, at now: Instant
+        _ slices: Range<Int>, of cut: SuperframeCut, _ prepared: PreparedRecord, in records: inout MutableRawSpan,
+        to peer: PeerIndex, by route: Route, at now: Instant
     ) {
         var offset = 0
         for (place, index) in slices.enumerated() {
             let byteCount = cut.recordByteCount(index)
             var record = records._mutatingExtracting(offset..<offset + byteCount)
-            record.store(headers, payload.extracting(cut.payload(index)), at: Session.superframeHeadersOffset)
             _ = node.seal(prepared.following(place, byteCount: byteCount), to: peer, in: &record, at: now)
             if let second = route.second { appendCopy(of: record.bytes, to: second, at: now) }
+            offset += byteCount
+        }
+    }
+}
+
+/// A superframe of the TAP, and how it is cut.
+private struct SlicedSuperframe: ~Escapable {
+    let cut: SuperframeCut
+    let headers: RawSpan
+    private let payload: RawSpan
+
+    @_lifetime(copy frame)
+    init(_ frame: RawSpan, _ local: LocalFrame, number: UInt8, segmentsPerRecord: Int) {
+        headers = frame.extracting(0..<local.headers.byteCount)
+        payload = frame.extracting(local.payload(of: frame, first: 0, count: local.segmentCount))
+        cut = SuperframeCut(
+            number: number, headerByteCount: headers.byteCount, payloadByteCount: payload.byteCount,
+            segmentByteCount: local.segmentByteCount, segmentCount: local.segmentCount,
+            segmentsPerRecord: segmentsPerRecord)
+    }
+
+    /// What the slice at `index` carries.
+    @_lifetime(copy self)
+    func payload(_ index: Int) -> RawSpan { payload.extracting(cut.payload(index)) }
+
+    /// What `slices`, one at least, carry together.
+    @_lifetime(copy self)
+    func payload(_ slices: Range<Int>) -> RawSpan {
+        payload.extracting(cut.payload(slices.lowerBound).lowerBound..<cut.payload(slices.upperBound - 1).upperBound)
+    }
+
+    /// Copies headers and payload of `slices` into their `records`, which lie back to back.
+    func store(_ slices: Range<Int>, in records: inout MutableRawSpan) {
+        var offset = 0
+        for index in slices {
+            let byteCount = cut.recordByteCount(index)
+            var record = records._mutatingExtracting(offset..<offset + byteCount)
+            record.store(headers, payload(index), at: Session.superframeHeadersOffset)
             offset += byteCount
         }
     }

@@ -114,8 +114,8 @@ import Testing
         let batch = SegmentBatch(socket4: sender, socket6: nil, usesSegmentation: usesSegmentation)
         batch.setDestination(receiver.endpoint)
         for run in 0..<runs {
-            #expect(batch.runCount(of: count, byteCount: 500) == count)
-            let offset = batch.append(count: count, byteCount: 500, lastByteCount: lastByteCount) { datagrams in
+            let added = batch.append(upTo: count, byteCount: 500, lastByteCount: lastByteCount) { added, datagrams in
+                #expect(added == count)
                 #expect(datagrams.byteCount == (count - 1) * 500 + lastByteCount)
                 for index in 0..<count {
                     datagrams.storeBytes(
@@ -123,7 +123,7 @@ import Testing
                 }
                 return true
             }
-            #expect(offset != nil)
+            #expect(added?.count == count)
         }
         batch.flush()
         #expect(batch.counters.sentCount == UInt64(runs * count) && batch.counters.refusedCounts.isEmpty)
@@ -151,32 +151,54 @@ import Testing
                 == (0..<12 * run.count).map { ($0 + 1) % run.count == 0 ? run.lastByteCount : 500 })
     }
 
-    @Test(arguments: [(65, 500, false, 64), (300, 1_000, true, 262), (4, 100_000, true, 2)])
+    @Test(arguments: [
+        (65, 500, false, 64), (300, 1_000, true, 262), (300, 10_000, false, 26), (10_000, 20, true, 4_096),
+    ])
     func ofARunThatNoBatchHoldsAsManyGoAsItDoes(
-        _ run: (count: Int, byteCount: Int, usesSegmentation: Bool, runCount: Int)
+        _ run: (count: Int, byteCount: Int, usesSegmentation: Bool, room: Int)
     ) throws {
         let sender = try Socket()
         let batch = SegmentBatch(socket4: sender, socket6: nil, usesSegmentation: run.usesSegmentation)
         batch.setDestination(try Socket().endpoint)
-        let offset = batch.append(count: run.count, byteCount: run.byteCount, lastByteCount: 1) { _ in
-            Issue.record("there is no room")
-            return true
+        for _ in 0..<2 {
+            let added = batch.append(upTo: run.count, byteCount: run.byteCount, lastByteCount: 1) { count, datagrams in
+                #expect(count == run.room && datagrams.byteCount == run.room * run.byteCount)
+                return true
+            }
+            #expect(added?.offset == 0 && added?.count == run.room)
         }
-        #expect(offset == nil && batch.isEmpty)
-        #expect(batch.runCount(of: run.count, byteCount: run.byteCount) == run.runCount)
+    }
+
+    @Test func aDatagramLongerThanAMessageIsNotWritten() throws {
+        let batch = SegmentBatch(socket4: try Socket(), socket6: nil, usesSegmentation: true)
+        batch.setDestination(try Socket().endpoint)
+        let byteCount = SegmentBatch.messageByteCountMax + 1
+        let added = batch.append(upTo: 4, byteCount: byteCount, lastByteCount: 1) { _, _ in true }
+        #expect(added == nil && batch.append(byteCountMax: byteCount) { $0.byteCount } == nil && batch.isEmpty)
+        #expect(batch.append(byteCountMax: byteCount - 1) { $0.byteCount } == byteCount - 1)
+    }
+
+    @Test func whatIsNotWrittenIsNotSent() throws {
+        let batch = SegmentBatch(socket4: try Socket(), socket6: nil, usesSegmentation: true)
+        batch.setDestination(try Socket().endpoint)
+        let added = batch.append(upTo: 4, byteCount: 100, lastByteCount: 1) { _, _ in false }
+        #expect(added == nil && batch.append(byteCountMax: 100) { _ in nil } == nil && batch.isEmpty)
     }
 
     @Test func whatWaitsIsSentBeforeARunThatDoesNotFitBehindIt() throws {
         let (sender, receiver) = try (Socket(), Socket())
-        let batch = SegmentBatch(socket4: sender, socket6: nil, usesSegmentation: false)
-        batch.setDestination(receiver.endpoint)
-        for _ in 0..<20 { batch.append(byteCountMax: 100) { _ in 100 } }
-        #expect(batch.runCount(of: 44, byteCount: 100) == 44)
-        #expect(batch.counters.sentCount == 0, "20 and 44 are as many as one call takes")
-        #expect(batch.append(count: 45, byteCount: 100, lastByteCount: 100) { _ in true } == nil)
-        #expect(batch.runCount(of: 45, byteCount: 100) == 45)
-        #expect(batch.isEmpty && batch.counters.sentCount == 20)
-        #expect(batch.append(count: 45, byteCount: 100, lastByteCount: 100) { _ in true } == 0)
+        func batch() -> SegmentBatch {
+            let batch = SegmentBatch(socket4: sender, socket6: nil, usesSegmentation: false)
+            batch.setDestination(receiver.endpoint)
+            for _ in 0..<20 { batch.append(byteCountMax: 100) { _ in 100 } }
+            return batch
+        }
+        let (full, sent) = (batch(), batch())
+        // 20 and 44 are as many as one call takes.
+        #expect(full.append(upTo: 44, byteCount: 100, lastByteCount: 100) { _, _ in true }?.offset == 2_000)
+        #expect(full.counters.sentCount == 0)
+        #expect(sent.append(upTo: 45, byteCount: 100, lastByteCount: 100) { _, _ in true }?.offset == 0)
+        #expect(sent.counters.sentCount == 20)
     }
 
     @Test func aBatchSaysWhetherTheLongestFrameStillFits() throws {
