@@ -136,11 +136,12 @@ public final class SegmentBatch: @unchecked Sendable {
     ///
     /// - Parameters:
     ///   - count: 1 or more.
-    ///   - byteCount: Of each datagram but the last of all, which has `lastByteCount`, no more.
+    ///   - byteCount: Of each datagram but the last of all, which has `lastByteCount`: 1 or more, and no more than this.
     /// - Returns: where the first begins in the batch's memory, and how many there are; `nil` when there are none.
     public func append(
         upTo count: Int, byteCount: Int, lastByteCount: Int, _ body: (Int, inout MutableRawSpan) -> Bool
     ) -> (offset: Int, count: Int)? {
+        precondition(1...byteCount ~= lastByteCount)
         let added = makeRoom(for: count, byteCount: byteCount)
         guard added > 0 else { return nil }
         let start = usedByteCount

@@ -100,17 +100,17 @@ final class LoopTurn: @unchecked Sendable {
 
     /// Opens what can be opened, in place; out of the daemon.
     func open(_ received: ReceiveBatch) {
-        guard var run = keys.first else { return }
+        guard var keyed = keys.first else { return }
         var next = 1
         for index in 0..<received.messageCount {
             let first = openings.count
             var together: OpenedRun?
             received.forEachDatagram(of: index) { datagram in
-                if openings.count == run.end {
-                    run = keys[next]
+                if openings.count == keyed.end {
+                    keyed = keys[next]
                     next += 1
                 }
-                let opening = run.key?.open(&datagram)
+                let opening = keyed.key?.open(&datagram)
                 if openings.count == first {
                     together = OpenedRun(datagram.bytes, opening)
                 } else if together?.append(datagram.bytes, opening) == false {

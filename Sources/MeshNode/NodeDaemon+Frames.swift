@@ -196,9 +196,8 @@ extension NodeDaemon {
         }
     }
 
-    /// A sealed record once more, by another carrier.
+    /// A sealed record once more, by a connection.
     func appendCopy(of record: RawSpan, to carrier: CarrierID, at now: Instant) {
-        if case .udp(let endpoint) = carrier { return sendDatagram(record, to: endpoint) }
         guard let (connection, channel) = connection(for: carrier), takesData(connection, at: now) else { return }
         outboxes[connection]?.append(record.copy(0..<record.byteCount), channel: channel)
         touched.insert(connection)
@@ -212,7 +211,11 @@ extension NodeDaemon {
             while let carrier = node.keptFrameCarrier(of: peer), takesData(carrier, at: now),
                 let record = node.takeKeptFrame(of: peer, at: now)
             {
-                appendCopy(of: record.span.rawBytes, to: carrier, at: now)
+                if case .udp(let endpoint) = carrier {
+                    sendDatagram(record.span.rawBytes, to: endpoint)
+                } else {
+                    appendCopy(of: record.span.rawBytes, to: carrier, at: now)
+                }
             }
         }
     }

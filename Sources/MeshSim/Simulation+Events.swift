@@ -93,9 +93,10 @@ extension Simulation {
         drive(index) { node, actions, now in
             var mutable = copy.mutableSpan
             var span = mutable.mutableRawBytes
-            // As a packet loop does it: what is in order is taken without being opened by the node.
-            let opening = node.openingKey(of: span.bytes).map { $0.open(&span) }
-            if let run = OpenedRun(span.bytes, opening), let content = OpenedRun.content(of: span.bytes),
+            // In all three ways of a daemon: opened by the node, without it, and taken as a run. A tag is random.
+            let way = (bytes.last ?? 0) % 3
+            let opening = way == 0 ? nil : node.openingKey(of: span.bytes).map { $0.open(&span) }
+            if way == 2, let run = OpenedRun(span.bytes, opening), let content = OpenedRun.content(of: span.bytes),
                 let peer = node.take(run, by: carrier, at: now)
             {
                 delivered = (peer, span.bytes.copy(content.frame))

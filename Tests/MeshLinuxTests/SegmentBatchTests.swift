@@ -95,7 +95,7 @@ import Testing
         #expect(calls > 2)
     }
 
-    @Test func moreMessagesThanOneCallTakesAreCompletedAndTheLastOneMoved() throws {
+    @Test func moreMessagesThanOneCallTakesAreCompleted() throws {
         // Each longer than the one before: none joins another's message, of which there are 64.
         let calls = try check((0..<150).map { 100 + $0 }, usesSegmentation: true)
         #expect(calls == 3)
@@ -167,6 +167,31 @@ import Testing
             }
             #expect(added?.offset == 0 && added?.count == run.room)
         }
+    }
+
+    @Test func aRunGoesOnWhenSegmentationIsGivenUpInTheMiddleOfIt() throws {
+        let (sender, receiver) = try (Socket(), Socket())
+        // Without checksums the kernel takes single datagrams and no segments.
+        var isOn: CInt = 1
+        // SAFETY: the option is an integer of this size.
+        let result = unsafe setsockopt(
+            sender.segmentDescriptor, SOL_SOCKET, SO_NO_CHECK, &isOn, socklen_t(MemoryLayout<CInt>.size))
+        try #require(result == 0)
+        let batch = SegmentBatch(socket4: sender, socket6: nil, usesSegmentation: true)
+        batch.setDestination(receiver.endpoint)
+        var counts: [Int] = []
+        for _ in 0..<4 {
+            var rest = 200
+            while rest > 0 {
+                let added = batch.append(upTo: rest, byteCount: 1_000, lastByteCount: 10) { _, _ in true }
+                counts.append(try #require(added).count)
+                rest -= counts.last ?? rest
+            }
+        }
+        batch.flush()
+        #expect(counts == [200, 64, 64, 64, 8, 64, 64, 64, 8, 64, 64, 64, 8])
+        #expect(!batch.usesSegmentation && batch.counters.segmentationFailureCount > 0)
+        #expect(batch.counters.sentCount == 800 && batch.counters.refusedCounts.isEmpty)
     }
 
     @Test func aDatagramLongerThanAMessageIsNotWritten() throws {

@@ -31,8 +31,8 @@ extension Node {
         }
     }
 
-    /// Enters the records of a run in the books, all at once, when they are newer than all before, came by the path in use, and
-    /// nothing but their delivery follows from them. Allocates nothing.
+    /// Enters the records of a run in the books, all at once, when they are newer than all before, came by the path that the peer
+    /// and this node use, and nothing but their delivery follows from them. Allocates nothing.
     ///
     /// - Returns: the peer, whose frames `OpenedRun.content(of:)` shows may be delivered at once; `nil`: nothing was changed, and
     ///   each record is to be given to `open`.

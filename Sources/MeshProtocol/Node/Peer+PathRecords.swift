@@ -102,7 +102,7 @@ extension Peer {
         }
     }
 
-    /// Takes a run that came by the datagram path in use, as `Session.take` does.
+    /// Takes a run that came by the address that this node's frames go to, as `Session.take` does.
     mutating func take(_ run: OpenedRun, by carrier: CarrierID, at now: Instant) -> Bool {
         guard case .udp = carrier, carrier == paths.current,
             let place = sessions.place(of: run.header.receiverIndex), sessions[place].take(run, by: carrier, at: now)

@@ -41,14 +41,14 @@ struct PathArrivals: Sendable {
         return remotePath
     }
 
-    /// Whether the newest record came by `carrier`, and the one before that did not come by another.
+    /// Whether the record that was noted last came by `carrier`, and that is `remotePath`.
     func isInUse(_ carrier: CarrierID) -> Bool { isRemotePathLast && arrivals.last?.carrier == carrier }
 
-    /// Records with frames came that are newer than all before, by the path in use.
+    /// Records with frames were opened that are newer than all before, and came by the path that `isInUse`.
     mutating func note(_ run: OpenedRun) {
         let last = arrivals.count - 1
         let highestCounter = run.counters.upperBound - 1
-        arrivals[last].highestCounter = highestCounter
+        arrivals[last].highestCounter = max(arrivals[last].highestCounter, highestCounter)
         arrivals[last].frameCount += UInt64(run.count)
         arrivals[last].longFrameCount += UInt64(run.longCount)
         remotePathCounter = highestCounter

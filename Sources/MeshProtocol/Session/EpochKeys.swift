@@ -61,7 +61,7 @@ package struct EpochKeys: Sendable {
         return receivingKey(for: epoch)?.number == keyNumber
     }
 
-    /// Whether it does, and no other epoch is about to begin or over with that.
+    /// Whether the key of this number is that of `epoch`, and that the current one: then its records change no epoch.
     func isCurrent(_ epoch: UInt8, keyNumber: UInt64) -> Bool {
         epoch == current.epoch && current.key.number == keyNumber
     }

@@ -9,7 +9,7 @@ public struct OpenedRun: Sendable {
     /// Of the first record.
     let header: RecordHeader
     let keyNumber: UInt64
-    /// What the records were numbered with; holds all but the largest number.
+    /// The numbers of the records; the largest of all is refused, as by the replay window.
     private(set) var counters: Range<UInt64>
     /// Records that short paths would not carry.
     private(set) var longCount: Int
@@ -44,7 +44,7 @@ public struct OpenedRun: Sendable {
         return true
     }
 
-    /// The frame, or slice of a superframe, in a record of the run: which of both, and its place.
+    /// The frame, or slice of a superframe, in a record that a run holds: which of both, and its place.
     public static func content(of record: RawSpan) -> (kind: ContentKind, frame: Range<Int>)? {
         guard let kind = ContentKind(rawValue: record.bigEndian(at: RecordHeader.byteCount, as: UInt8.self)),
             kind == .superframeSlice || kind == .frame

@@ -4,7 +4,8 @@ internal import MeshWire
 
 /// Opens records of one session and epoch without their node, which afterwards decides whether they count.
 ///
-///     Node.openingKey(of:): finds the key --> open: deciphers in place, on any thread --> Node.open(_:opening:by:...)
+///     Node.openingKey(of:): finds the key --> open: deciphers in place, on any thread --> Node.open(_:opening:by:...), or
+///                                                                          OpenedRun --> Node.take(_:by:at:) for many
 public struct OpeningKey: Sendable {
     let key: AEADKey
 

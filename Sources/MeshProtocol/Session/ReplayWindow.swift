@@ -32,12 +32,14 @@ public struct ReplayWindow: Sendable {
         return mark(counter)
     }
 
-    /// Marks counters, fewer than `counterCount`, as seen if all of them are newer than any seen before. Returns `false`, and
-    /// changes nothing, otherwise.
+    /// Marks counters as seen if all of them are newer than any seen before, and no more than the window holds. Returns `false`,
+    /// and changes nothing, otherwise.
     ///
     /// Call it only after the records' tags were verified.
     package mutating func insert(newer counters: Range<UInt64>) -> Bool {
-        guard let last = counters.last, counters.lowerBound >= next else { return false }
+        guard let last = counters.last, counters.lowerBound >= next, counters.count <= Self.counterCount else {
+            return false
+        }
         advance(to: last)
         for counter in counters { _ = mark(counter) }
         return true

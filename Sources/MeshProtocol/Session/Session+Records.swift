@@ -114,7 +114,8 @@ extension Session {
     /// Takes all records of a run at once, if `open` and the order of frames would take each of them and change nothing else with
     /// it. Returns `false`, and has changed nothing, otherwise. Allocates nothing.
     mutating func take(_ run: OpenedRun, by carrier: CarrierID, at now: Instant) -> Bool {
-        guard isConfirmed, run.header.lane == 0, keys.isCurrent(run.header.epoch, keyNumber: run.keyNumber),
+        // A path is in use once a record was opened: the session is confirmed.
+        guard run.header.lane == 0, keys.isCurrent(run.header.epoch, keyNumber: run.keyNumber),
             order.isInOrder(run.header.pathGeneration), arrivals.isInUse(carrier), replay.insert(newer: run.counters)
         else { return false }
         order.noteDelivered(run.count, at: now)

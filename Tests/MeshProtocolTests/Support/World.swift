@@ -107,8 +107,8 @@ final class World {
     }
 
     /// Two nodes on a direct path; node 0 has the lower ID and closes the channel.
-    static func direct() throws -> World {
-        let world = World.byRelay(usesDatagrams: true)
+    static func direct(rotationSeconds: UInt32 = 86_400) throws -> World {
+        let world = World.byRelay(rotationSeconds: rotationSeconds, usesDatagrams: true)
         world.run(milliseconds: 500)
         for node in 0...1 { try #require(world.nodes[node].carrier(of: 0) == .udp(World.endpoint(of: 1 - node))) }
         // Each sees the other's path.
@@ -283,19 +283,35 @@ final class World {
         deliver(Packet(from: from, to: to, carrier: .relay(relay, channel: UInt32(from + 1)), bytes: bytes))
     }
 
-    /// Seals a frame of 64 bytes that begins with `number` and sends it. Returns whether there was a session.
-    @discardableResult func sendFrame(from: Int, to: Int, number: UInt8 = 0) -> Bool {
+    /// Seals a frame of `byteCount` bytes that begins with `number` and sends it. Returns whether there was a session.
+    @discardableResult func sendFrame(from: Int, to: Int, number: UInt8 = 0, byteCount: Int = 64) -> Bool {
         guard let peer = nodes[from].peerIndex(of: Self.identities[to].id), let carrier = nodes[from].carrier(of: peer)
         else { return false }
-        var record = [UInt8](repeating: 0, count: Session.frameOverheadByteCount + 64)
+        var record = [UInt8](repeating: 0, count: Session.frameOverheadByteCount + byteCount)
         record[Session.contentOffset] = number
         var bytes = record.mutableSpan
         var span = bytes.mutableRawBytes
         let second = nodes[from].secondCarrier(of: peer)
-        guard nodes[from].sealFrame(to: peer, byteCount: 64, in: &span, at: now) != nil else { return false }
+        guard nodes[from].sealFrame(to: peer, byteCount: byteCount, in: &span, at: now) != nil else { return false }
         send(record, by: carrier, from: from)
         if let second { send(record, by: second, from: from) }
         return true
+    }
+
+    /// Sends the only slice of a superframe of one segment, whose headers begin with `number`.
+    func sendSlice(from: Int, to: Int, number: UInt8) throws {
+        let peer = try #require(nodes[from].peerIndex(of: Self.identities[to].id))
+        let cut = SuperframeCut(
+            number: number, headerByteCount: 54, payloadByteCount: 1_300, segmentByteCount: 1_300, segmentCount: 1,
+            segmentsPerRecord: 1)
+        var record = [UInt8](repeating: 0, count: cut.recordByteCount(0))
+        record[Session.superframeHeadersOffset] = number
+        var bytes = record.mutableSpan
+        var span = bytes.mutableRawBytes
+        let prepared = try #require(
+            nodes[from].prepareSuperframe(cut, slices: 0..<1, to: peer, in: &span, at: now))
+        _ = nodes[from].seal(prepared, to: peer, in: &span, at: now)
+        send(record, by: try #require(nodes[from].carrier(of: peer)), from: from)
     }
 
     // MARK: - Time
