@@ -115,7 +115,15 @@ private let parameterHeads: [[UInt8]] = [
     let body = Array(bytes.dropFirst())
     do {
         let message = try StreamMessage(type: type, body: body.span.rawBytes)
-        if case .unknown = message {} else { precondition(Array(message.bytes.dropFirst(4)) == body) }
+        let again = Array(message.bytes.dropFirst(StreamMessage.headerByteCount))
+        switch message {
+        case .unknown: break
+        case .candidates:
+            // Kinds that a later release may add were skipped.
+            let reparsed = try StreamMessage(type: type, body: again.span.rawBytes)
+            precondition(again.count <= body.count && reparsed == message)
+        case .rekeyRequest, .rekeyReply, .close, .openConnections, .punch: precondition(again == body)
+        }
         outcome.note("parsed \(min(type, 4))")
     } catch { outcome.note(error: error) }
     return outcome
