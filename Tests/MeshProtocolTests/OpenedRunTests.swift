@@ -28,13 +28,6 @@ import Testing
         return isSlice ? frame[SuperframeSlice.headerByteCount] : frame.first
     }
 
-    private static func opening(_ node: inout Node, _ record: inout [UInt8]) -> RecordOpening? {
-        guard let key = node.openingKey(of: record.span.rawBytes) else { return nil }
-        var bytes = record.mutableSpan
-        var span = bytes.mutableRawBytes
-        return key.open(&span)
-    }
-
     /// Opens all without the node. Returns the run that they make, and what opening each gave.
     private static func run(
         _ node: inout Node, _ records: inout [[UInt8]]
@@ -42,7 +35,7 @@ import Testing
         var openings: [RecordOpening?] = []
         var run: OpenedRun?
         for place in records.indices {
-            let opening = opening(&node, &records[place])
+            let opening = node.openedOutside(&records[place])
             openings.append(opening)
             let record = records[place]
             if place == 0 {
@@ -58,13 +51,7 @@ import Testing
         _ node: inout Node, _ record: inout [UInt8], _ opening: RecordOpening?, by carrier: CarrierID = carrier,
         at now: Instant
     ) throws(RecordRefusal) -> [UInt8]? {
-        var actions: [NodeAction] = []
-        var bytes = record.mutableSpan
-        var span = bytes.mutableRawBytes
-        guard let opened = try node.open(&span, opening: opening, by: carrier, at: now, actions: &actions) else {
-            return nil
-        }
-        return span.bytes.copy(opened.frame)
+        try node.frame(of: &record, opening, by: carrier, at: now)
     }
 
     private static func refusal(_ node: inout Node, _ record: [UInt8], at now: Instant) -> RecordRefusal? {

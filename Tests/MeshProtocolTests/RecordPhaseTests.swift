@@ -30,13 +30,7 @@ import Testing
     private static func commit(
         _ node: inout Node, _ record: inout [UInt8], _ opening: RecordOpening?, at now: Instant
     ) throws(RecordRefusal) -> [UInt8]? {
-        var actions: [NodeAction] = []
-        var bytes = record.mutableSpan
-        var span = bytes.mutableRawBytes
-        guard let opened = try node.open(&span, opening: opening, by: carrier, at: now, actions: &actions) else {
-            return nil
-        }
-        return span.bytes.copy(opened.frame)
+        try node.frame(of: &record, opening, by: carrier, at: now)
     }
 
     /// Why the node refuses what was opened outside of it.
@@ -45,14 +39,6 @@ import Testing
     ) -> RecordRefusal? {
         do throws(RecordRefusal) { _ = try commit(&node, &record, opening, at: now) } catch { return error }
         return nil
-    }
-
-    /// Opens outside of the node.
-    private static func opening(_ node: inout Node, _ record: inout [UInt8]) -> RecordOpening? {
-        guard let key = node.openingKey(of: record.span.rawBytes) else { return nil }
-        var bytes = record.mutableSpan
-        var span = bytes.mutableRawBytes
-        return key.open(&span)
     }
 
     // MARK: - Sealing
@@ -107,7 +93,7 @@ import Testing
         for record in Self.records(world, 20) {
             var (inside, outside) = (record, record)
             var copy = world.nodes[1]
-            let opening = Self.opening(&world.nodes[1], &outside)
+            let opening = world.nodes[1].openedOutside(&outside)
             #expect(opening != nil)
             let frame = try Self.commit(&world.nodes[1], &outside, opening, at: world.now)
             let expected = try Self.commit(&copy, &inside, nil, at: world.now)
@@ -119,7 +105,7 @@ import Testing
         let world = World.established()
         var first = Self.records(world, 1)[0]
         var second = first
-        let openings = (Self.opening(&world.nodes[1], &first), Self.opening(&world.nodes[1], &second))
+        let openings = (world.nodes[1].openedOutside(&first), world.nodes[1].openedOutside(&second))
         let frame = try Self.commit(&world.nodes[1], &second, openings.1, at: world.now)
         #expect(frame?.count == 64)
         let refusal = Self.refusal(&world.nodes[1], &first, openings.0, at: world.now)
@@ -132,11 +118,11 @@ import Testing
         let record = Self.records(world, 1)[0]
         var altered = record
         altered[record.count - 1] ^= 1
-        let opening = Self.opening(&world.nodes[1], &altered)
+        let opening = world.nodes[1].openedOutside(&altered)
         let refusal = Self.refusal(&world.nodes[1], &altered, opening, at: world.now)
         #expect(refusal == .badTag)
         var sound = record
-        let next = Self.opening(&world.nodes[1], &sound)
+        let next = world.nodes[1].openedOutside(&sound)
         let frame = try Self.commit(&world.nodes[1], &sound, next, at: world.now)
         #expect(frame?.count == 64)
     }
@@ -144,7 +130,7 @@ import Testing
     @Test func aRecordWhoseSessionEndsMeanwhileIsDroppedAndCounted() throws {
         let world = World.established()
         var record = Self.records(world, 1)[0]
-        let opening = Self.opening(&world.nodes[1], &record)
+        let opening = world.nodes[1].openedOutside(&record)
         #expect(opening != nil)
         world.drive(0) { $0.shutDown(at: world.now, actions: &$1) }
         world.deliverAll()
@@ -159,7 +145,7 @@ import Testing
         let world = World.established(rotationSeconds: 60)
         let records = Self.records(world, 2)
         var (early, late) = (records[0], records[1])
-        let openings = (Self.opening(&world.nodes[1], &early), Self.opening(&world.nodes[1], &late))
+        let openings = (world.nodes[1].openedOutside(&early), world.nodes[1].openedOutside(&late))
         world.run(milliseconds: 61_000)
         #expect(world.framesPass())
         let frame = try Self.commit(&world.nodes[1], &early, openings.0, at: world.now)
